@@ -1,0 +1,1 @@
+//! What Holdfast promises, tested from outside against the real binary.

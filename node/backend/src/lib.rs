@@ -1,0 +1,1 @@
+//! Storage backends: the port, directories, memory, decorators and one conformance suite.

@@ -1,0 +1,1 @@
+//! One Holdfast process: configuration, assembly, object use cases, jobs, listeners, command line.

@@ -1,0 +1,1 @@
+//! Consensus and durable metadata: openraft, RocksDB and the peer protocol.

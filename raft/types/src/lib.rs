@@ -1,0 +1,1 @@
+//! Vocabulary of the replicated metadata: ids, names, records, commands, rejections. Passive data, no IO.
