@@ -1,1 +1,0 @@
-//! The load generator and side-by-side benchmarks behind make bench.
