@@ -1,0 +1,4 @@
+//! The S3 front end.
+
+pub mod auth;
+pub mod body;

@@ -1,0 +1,1 @@
+//! Request bodies, verified while they stream.
