@@ -1,0 +1,238 @@
+//! What a put stores: a body of known length, in memory or streamed.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use tokio::sync::mpsc;
+
+/// Pieces that a [`BodyWriter`] may be ahead of the backend. One being written, one ready and two
+/// under way keep both sides busy; a piece is at most one chunk of a blob frame (1 MiB), so that a
+/// body holds at most 4 MiB.
+const CHANNEL_PIECES: usize = 4;
+
+/// A body of known length.
+///
+/// It ends after exactly [`length`](Self::length) bytes, or fails: a source that ends early or runs
+/// over is a [`BodyError`], which no implementation may take for an end. So a writer aborts a put by
+/// dropping its end before the last byte.
+pub struct Body {
+    length: u64,
+    taken: u64,
+    progress: Option<Progress>,
+    source: Source,
+}
+
+enum Source {
+    Memory(Bytes),
+    Channel(mpsc::Receiver<Bytes>),
+    Stream(Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>> + Send>>),
+    /// Ended or failed; nothing more comes.
+    Spent,
+}
+
+type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// The writing end of [`Body::channel`]. Dropping it before the last byte fails the put.
+#[derive(Debug)]
+pub struct BodyWriter {
+    sender: mpsc::Sender<Bytes>,
+}
+
+/// How many bytes of a [`Body`] a backend has taken, seen from outside and while it runs.
+#[derive(Debug, Clone, Default)]
+pub struct Progress(Arc<AtomicU64>);
+
+/// Why a body could not be taken to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The source ended, or its writer was dropped, before the last byte.
+    #[error("the body ended after {got} of {expected} bytes")]
+    Short {
+        /// The length that was announced, in bytes.
+        expected: u64,
+        /// The bytes that came.
+        got: u64,
+    },
+    /// The source gave more than was announced.
+    #[error("the body runs over its {expected} bytes")]
+    Long {
+        /// The length that was announced, in bytes.
+        expected: u64,
+    },
+    /// The source failed.
+    #[error("the source of the body failed")]
+    Source(#[source] BoxError),
+}
+
+/// The put that a [`BodyWriter`] feeds has ended, failed or been dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the backend takes no more of this body")]
+pub struct Closed;
+
+impl Body {
+    /// A body that is wholly in memory.
+    pub fn from_bytes(bytes: Bytes) -> Self {
+        Self::of(bytes.len() as u64, Source::Memory(bytes))
+    }
+
+    /// A body of `length` bytes that is written piece by piece, with backpressure.
+    pub fn channel(length: u64) -> (BodyWriter, Self) {
+        let (sender, receiver) = mpsc::channel(CHANNEL_PIECES);
+        (BodyWriter { sender }, Self::of(length, Source::Channel(receiver)))
+    }
+
+    /// A body of `length` bytes that is pulled from `stream`.
+    pub fn from_stream<S>(length: u64, stream: S) -> Self
+    where
+        S: Stream<Item = Result<Bytes, BoxError>> + Send + 'static,
+    {
+        Self::of(length, Source::Stream(Box::pin(stream)))
+    }
+
+    fn of(length: u64, source: Source) -> Self {
+        Self {
+            length,
+            taken: 0,
+            progress: None,
+            source,
+        }
+    }
+
+    /// The length in bytes, known before the first one.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Watches how many bytes are taken.
+    pub fn progress(&mut self) -> Progress {
+        self.progress.get_or_insert_default().clone()
+    }
+
+    /// The whole body if it is in memory and untouched, else the body as it was.
+    ///
+    /// # Errors
+    /// Gives the body back when it has to be streamed.
+    pub fn into_memory(mut self) -> Result<Bytes, Self> {
+        if self.taken != 0 {
+            return Err(self);
+        }
+        match std::mem::replace(&mut self.source, Source::Spent) {
+            Source::Memory(bytes) => {
+                self.count(bytes.len());
+                Ok(bytes)
+            }
+            source => {
+                self.source = source;
+                Err(self)
+            }
+        }
+    }
+
+    /// The next piece, never an empty one; `None` after exactly [`length`](Self::length) bytes.
+    ///
+    /// # Errors
+    /// The source failed, ended early or ran over. Nothing comes after an error.
+    pub async fn next(&mut self) -> Option<Result<Bytes, BodyError>> {
+        std::future::poll_fn(|cx| self.poll_piece(cx)).await
+    }
+
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        loop {
+            if matches!(self.source, Source::Spent) {
+                return Poll::Ready(None);
+            }
+            if self.taken == self.length && !matches!(self.source, Source::Memory(_)) {
+                // The writer may live on: what it sends now has nobody to take it.
+                self.source = Source::Spent;
+                return Poll::Ready(None);
+            }
+            let next = match &mut self.source {
+                Source::Memory(bytes) => {
+                    let bytes = std::mem::take(bytes);
+                    self.source = Source::Spent;
+                    Some(Ok(bytes))
+                }
+                Source::Channel(receiver) => ready!(receiver.poll_recv(cx)).map(Ok),
+                Source::Stream(stream) => ready!(stream.as_mut().poll_next(cx)),
+                Source::Spent => None,
+            };
+            let outcome = match next {
+                Some(Ok(piece)) if piece.is_empty() => continue,
+                Some(Ok(piece)) if piece.len() as u64 > self.length - self.taken => Err(BodyError::Long {
+                    expected: self.length,
+                }),
+                Some(Ok(piece)) => {
+                    self.count(piece.len());
+                    Ok(piece)
+                }
+                Some(Err(cause)) => Err(BodyError::Source(cause)),
+                None => Err(BodyError::Short {
+                    expected: self.length,
+                    got: self.taken,
+                }),
+            };
+            if outcome.is_err() {
+                self.source = Source::Spent;
+            }
+            return Poll::Ready(Some(outcome));
+        }
+    }
+
+    fn count(&mut self, bytes: usize) {
+        self.taken += bytes as u64;
+        if let Some(progress) = &self.progress {
+            progress.0.fetch_add(bytes as u64, Ordering::Relaxed);
+        }
+    }
+}
+
+impl BodyWriter {
+    /// Hands over the next piece; waits while the backend is behind.
+    ///
+    /// # Errors
+    /// The put has ended; its own result says why.
+    pub async fn write(&mut self, piece: Bytes) -> Result<(), Closed> {
+        self.sender.send(piece).await.map_err(|_| Closed)
+    }
+
+    /// Resolves when the put has ended, failed or been dropped.
+    pub async fn closed(&self) {
+        self.sender.closed().await;
+    }
+}
+
+impl Progress {
+    /// Bytes taken so far.
+    pub fn taken(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self::from_bytes(bytes)
+    }
+}
+
+impl Stream for Body {
+    type Item = Result<Bytes, BodyError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_piece(cx)
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Body")
+            .field("length", &self.length)
+            .field("taken", &self.taken)
+            .finish_non_exhaustive()
+    }
+}
