@@ -166,7 +166,6 @@ pub trait ObjectGateway: Clone + Send + Sync + 'static {
 
     /// Deletes up to 1,000 objects of one bucket, each with an outcome of its own, in the order
     /// given. The outer error stands for the whole request (no such bucket, no quorum).
-    #[expect(clippy::type_complexity, reason = "one outcome per key is what the call says")]
     fn delete_objects(
         &self,
         view: Self::View,
