@@ -1,0 +1,1 @@
+//! Pure functions over a view of the tables.
