@@ -1,0 +1,3 @@
+//! The process that serves one power-cut file system.
+
+fn main() {}
