@@ -26,6 +26,14 @@ pub enum Fault {
         /// What is wrong with the key.
         source: KeyError,
     },
+    /// A row refers to another one that does not stand.
+    #[error("no row {id} in {}", table.name())]
+    Dangling {
+        /// The table in which a row is missing.
+        table: Table,
+        /// The missing row.
+        id: String,
+    },
     /// A sequence of ids is exhausted.
     #[error("no {0} id is left")]
     Exhausted(&'static str),
