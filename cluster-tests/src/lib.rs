@@ -1,1 +1,22 @@
-//! What Holdfast promises, tested from outside against the real binary.
+//! The harness of the black-box tests: real processes, real sockets, a small S3 client of its own.
+//!
+//! Lives here: starting, killing and configuring nodes; signing requests; looking at what lies on a
+//! backend; waiting for conditions. May not: an import of `node` or `raft`; anything that a user could
+//! not see or do.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a harness fails by panicking"
+)]
+
+pub mod backend;
+pub mod node;
+pub mod s3;
+pub mod seed;
+pub mod wait;
+
+pub use node::{Node, NodeConfig};
+pub use s3::{Answer, Client};
+pub use seed::Rng;

@@ -2,6 +2,13 @@
 //! documents link to what exists. A rule broken here is a change of architecture, so it is changed
 //! in `docs/ARCHITECTURE.md` first.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -16,7 +23,18 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("node-crypto", &["raft-types"]),
     ("node-backend", &["raft-types"]),
     ("node-planner", &["raft-types", "raft-machine"]),
-    ("node", &["raft", "raft-types", "raft-machine", "api", "node-crypto", "node-backend", "node-planner"]),
+    (
+        "node",
+        &[
+            "raft",
+            "raft-types",
+            "raft-machine",
+            "api",
+            "node-crypto",
+            "node-backend",
+            "node-planner",
+        ],
+    ),
     ("cluster-tests", &["api", "raft-types", "cluster-tests-powercut"]),
     ("cluster-tests-powercut", &[]),
     ("cluster-tests-bench", &[]),
@@ -24,18 +42,33 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 
 /// Libraries that only the named crates may use, and why.
 const RESERVED: &[(&str, &[&str], &str)] = &[
-    ("openraft", &["raft"], "no openraft type may appear in a public signature, on disk or on the wire"),
+    (
+        "openraft",
+        &["raft"],
+        "no openraft type may appear in a public signature, on disk or on the wire",
+    ),
     ("rocksdb", &["raft"], "one crate owns the data directory"),
-    ("aws-sdk-s3", &["node-backend", "cluster-tests"], "providers are reached through the Backend port"),
+    (
+        "aws-sdk-s3",
+        &["node-backend", "cluster-tests"],
+        "providers are reached through the Backend port",
+    ),
     ("figment", &["node"], "configuration is read once, by the process"),
-    ("fuser", &["cluster-tests-powercut"], "the power-cut layer is a tool of the tests"),
+    (
+        "fuser",
+        &["cluster-tests-powercut"],
+        "the power-cut layer is a tool of the tests",
+    ),
 ];
 
 /// Crates that must stay free of an async runtime and of the network.
 const WITHOUT_RUNTIME: &[&str] = &["raft-types", "raft-machine", "node-crypto", "node-planner"];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace root").to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the workspace root")
+        .to_path_buf()
 }
 
 fn metadata() -> Metadata {
@@ -48,8 +81,10 @@ fn metadata() -> Metadata {
 
 #[test]
 fn every_crate_imports_only_what_the_architecture_allows() {
-    let allowed: BTreeMap<&str, BTreeSet<&str>> =
-        MAY_IMPORT.iter().map(|(name, imports)| (*name, imports.iter().copied().collect())).collect();
+    let allowed: BTreeMap<&str, BTreeSet<&str>> = MAY_IMPORT
+        .iter()
+        .map(|(name, imports)| (*name, imports.iter().copied().collect()))
+        .collect();
     let metadata = metadata();
     let members: BTreeSet<String> = metadata.packages.iter().map(|p| p.name.to_string()).collect();
     let mut broken = Vec::new();
@@ -72,9 +107,18 @@ fn every_crate_imports_only_what_the_architecture_allows() {
 #[test]
 fn a_package_is_named_after_its_path() {
     for package in &metadata().packages {
-        let folder = package.manifest_path.parent().expect("a manifest lies in a folder");
-        let path = folder.strip_prefix(root().to_str().expect("a readable path")).expect("inside the workspace");
-        assert_eq!(package.name.as_str(), path.as_str().replace('/', "-"), "the package in {path}");
+        let folder = package
+            .manifest_path
+            .parent()
+            .expect("a manifest lies in a folder");
+        let path = folder
+            .strip_prefix(root().to_str().expect("a readable path"))
+            .expect("inside the workspace");
+        assert_eq!(
+            package.name.as_str(),
+            path.as_str().replace('/', "-"),
+            "the package in {path}"
+        );
     }
 }
 
@@ -83,7 +127,8 @@ fn reserved_libraries_have_only_their_owners_as_users() {
     let mut broken = Vec::new();
     for package in &metadata().packages {
         for dependency in &package.dependencies {
-            let Some((library, owners, why)) = RESERVED.iter().find(|(name, ..)| *name == dependency.name) else {
+            let Some((library, owners, why)) = RESERVED.iter().find(|(name, ..)| *name == dependency.name)
+            else {
                 continue;
             };
             if !owners.contains(&package.name.as_str()) {
@@ -97,8 +142,16 @@ fn reserved_libraries_have_only_their_owners_as_users() {
 #[test]
 fn pure_crates_know_no_runtime_and_no_network() {
     let mut broken = Vec::new();
-    for package in metadata().packages.iter().filter(|p| WITHOUT_RUNTIME.contains(&p.name.as_str())) {
-        for dependency in package.dependencies.iter().filter(|d| d.kind == DependencyKind::Normal) {
+    for package in metadata()
+        .packages
+        .iter()
+        .filter(|p| WITHOUT_RUNTIME.contains(&p.name.as_str()))
+    {
+        for dependency in package
+            .dependencies
+            .iter()
+            .filter(|d| d.kind == DependencyKind::Normal)
+        {
             if ["tokio", "hyper", "tonic", "reqwest"].contains(&dependency.name.as_str()) {
                 broken.push(format!("{} depends on {}", package.name, dependency.name));
             }
@@ -137,7 +190,11 @@ fn markdown_files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).expect("a readable folder") {
         let path = entry.expect("a folder entry").path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         if name.starts_with('.') || name == "target" || name == "demo-data" || name == "node_modules" {
             continue;
         }
