@@ -1,0 +1,87 @@
+//! The bytes of a body as they arrive.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::Body;
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::port::BodyError;
+
+/// A body on the wire: its length is checked against what was announced, and its silence against a
+/// clock. Only waiting for the client counts as silence, not the time that our own consumer takes.
+#[derive(Debug)]
+pub(super) struct Source<B> {
+    body: B,
+    announced: Option<u64>,
+    received: u64,
+    idle: Duration,
+    silence: Option<Pin<Box<Sleep>>>,
+    waiting: Waiting,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    /// The clock runs.
+    Yes,
+    /// The last poll brought something.
+    No,
+}
+
+/// How many frames without data are passed over in one poll before others get their turn.
+const EMPTY_FRAMES: usize = 16;
+
+impl<B> Source<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    pub(super) fn new(body: B, announced: Option<u64>, idle: Duration) -> Self {
+        Self {
+            body,
+            announced,
+            received: 0,
+            idle,
+            silence: None,
+            waiting: Waiting::No,
+        }
+    }
+
+    /// The next bytes, never none; `None` at the end of a body that is as long as announced.
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BodyError>> {
+        for _ in 0..EMPTY_FRAMES {
+            let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+                return self.poll_silence(cx);
+            };
+            let Some(frame) = frame else {
+                let complete = self.announced.is_none_or(|announced| announced == self.received);
+                return Poll::Ready(complete.then_some(None).ok_or(BodyError::Incomplete));
+            };
+            let frame = frame.map_err(|_| BodyError::Disconnected)?;
+            // Trailers of HTTP itself say nothing about the payload.
+            let Ok(bytes) = frame.into_data() else { continue };
+            if bytes.is_empty() {
+                continue;
+            }
+            self.waiting = Waiting::No;
+            self.received = self.received.saturating_add(bytes.len() as u64);
+            if self.announced.is_some_and(|announced| announced < self.received) {
+                return Poll::Ready(Err(BodyError::TooLong));
+            }
+            return Poll::Ready(Ok(Some(bytes)));
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BodyError>> {
+        let silence = self.silence.get_or_insert_with(|| Box::pin(sleep(self.idle)));
+        if self.waiting == Waiting::No {
+            self.waiting = Waiting::Yes;
+            silence.as_mut().reset(Instant::now() + self.idle);
+        }
+        ready!(silence.as_mut().poll(cx));
+        Poll::Ready(Err(BodyError::TimedOut))
+    }
+}
