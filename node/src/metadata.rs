@@ -1,0 +1,95 @@
+//! The replicated metadata as use cases and jobs see it: a barrier, a view, a command.
+//!
+//! A thin layer over [`raft`]: it ties each view to a registered read, so that nothing which the view
+//! refers to is deleted while the request lasts, and words failures as the surface does.
+
+use std::sync::Arc;
+
+use api::port::Error;
+use raft::{ExecuteError, MetadataHandle, PendingBarrier, Session, View};
+use raft_types::{Command, Outcome};
+
+use crate::replicas::{ReadGuard, Reads};
+
+/// Metadata of this node. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Metadata {
+    handle: MetadataHandle,
+    session: Arc<Session>,
+    reads: Reads,
+}
+
+/// A barrier on its way, and the registration of the read that waits for it.
+#[derive(Debug)]
+pub struct Barrier {
+    pending: PendingBarrier,
+    guard: ReadGuard,
+}
+
+/// The state after a barrier. Every decision of one request is taken on it.
+#[derive(Debug, Clone)]
+pub struct RequestView {
+    tables: View,
+    guard: Arc<ReadGuard>,
+}
+
+impl Metadata {
+    pub(crate) fn new(handle: MetadataHandle, session: Arc<Session>, reads: Reads) -> Self {
+        Self { handle, session, reads }
+    }
+
+    /// Starts a barrier. Registers the read first: its view is not older than what is applied now.
+    pub(crate) fn barrier(&self) -> Barrier {
+        let guard = self.reads.register(self.handle.applied_index());
+        Barrier { pending: self.handle.begin_barrier(), guard }
+    }
+
+    /// Waits for the barrier and takes the view after it.
+    pub(crate) async fn view(&self, barrier: Barrier) -> Result<RequestView, Error> {
+        let Barrier { pending, guard } = barrier;
+        match pending.view().await {
+            Ok(tables) => Ok(RequestView { tables, guard: Arc::new(guard) }),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "no read barrier could be had");
+                Err(crate::objects::unavailable())
+            }
+        }
+    }
+
+    /// This node's state as it is now, without a barrier: for jobs, and for rows that never change.
+    pub(crate) fn local(&self) -> View {
+        self.handle.local_view()
+    }
+
+    /// Executes a command exactly once.
+    pub(crate) async fn execute(&self, command: Command) -> Result<Outcome, ExecuteError> {
+        self.session.execute(command).await
+    }
+
+    /// What died at or before this index is needed by no read of this node.
+    pub(crate) fn horizon(&self) -> u64 {
+        self.reads.horizon(self.handle.applied_index())
+    }
+
+    /// The handle itself.
+    pub(crate) fn handle(&self) -> &MetadataHandle {
+        &self.handle
+    }
+}
+
+impl RequestView {
+    /// The tables.
+    pub(crate) fn tables(&self) -> &View {
+        &self.tables
+    }
+
+    /// Everything up to this index is in the view.
+    pub(crate) fn read_index(&self) -> u64 {
+        self.tables.applied_index()
+    }
+
+    /// Keeps what the view refers to from being deleted.
+    pub(crate) fn guard(&self) -> Arc<ReadGuard> {
+        Arc::clone(&self.guard)
+    }
+}
