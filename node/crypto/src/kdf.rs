@@ -92,6 +92,11 @@ impl WrappingKey {
         Self(KwpAes256::new((&*prk.expand::<KEY_LEN>(info)).into()))
     }
 
+    #[cfg(test)]
+    pub(crate) fn from_bytes(key: &[u8; KEY_LEN]) -> Self {
+        Self(KwpAes256::new(key.into()))
+    }
+
     pub(crate) fn wrap(&self, key: &SecretKey) -> WrappedKey {
         WrappedKey(self.0.wrap_fixed_key::<U32>(key.expose().into()).into())
     }
