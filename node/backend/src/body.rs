@@ -109,6 +109,11 @@ impl Body {
         self.length
     }
 
+    /// How many bytes are still to come.
+    pub fn remaining(&self) -> u64 {
+        self.length - self.taken
+    }
+
     /// Watches how many bytes are taken.
     pub fn progress(&mut self) -> Progress {
         self.progress.get_or_insert_default().clone()

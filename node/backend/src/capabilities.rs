@@ -29,7 +29,7 @@ pub enum CreateSupport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EvidenceSupport {
     /// CRC64-NVME of the bytes as the backend took them.
-    Crc64Nvme,
+    Crc64,
     /// Their MD5.
     Md5,
     /// Nothing: ask with a head.

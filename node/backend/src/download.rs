@@ -4,12 +4,14 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::ops::Range;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
+use raft_types::BackendName;
 
-use crate::error::{BackendName, Error, ErrorKind, Operation, Result};
+use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::key::BackendKey;
 use crate::port::Head;
 
@@ -47,7 +49,7 @@ enum ReadSource {
     Memory(Bytes),
     Stream {
         stream: ByteStream,
-        backend: BackendName,
+        backend: Arc<BackendName>,
         key: BackendKey,
     },
     Spent,
@@ -107,10 +109,15 @@ impl ReadBody {
     }
 
     /// A body of `length` bytes from `stream`; backend and key name it in an error.
-    pub fn from_stream(length: u64, stream: ByteStream, backend: &BackendName, key: &BackendKey) -> Self {
+    pub fn from_stream(
+        length: u64,
+        stream: ByteStream,
+        backend: &Arc<BackendName>,
+        key: &BackendKey,
+    ) -> Self {
         let source = ReadSource::Stream {
             stream,
-            backend: backend.clone(),
+            backend: Arc::clone(backend),
             key: key.clone(),
         };
         Self {
@@ -214,7 +221,7 @@ impl ReadBody {
     }
 }
 
-fn broken(backend: &BackendName, key: &BackendKey, what: String) -> Error {
+fn broken(backend: &Arc<BackendName>, key: &BackendKey, what: String) -> Error {
     Error::new(ErrorKind::corrupt(what), Operation::Get, backend).with_key(key)
 }
 

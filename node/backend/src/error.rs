@@ -6,6 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use raft_types::BackendName;
+
 use crate::body::BodyError;
 use crate::key::BackendKey;
 
@@ -36,7 +38,7 @@ pub struct Error(Box<Inner>);
 struct Inner {
     kind: ErrorKind,
     operation: Operation,
-    backend: BackendName,
+    backend: Arc<BackendName>,
     key: Option<BackendKey>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -122,17 +124,13 @@ pub enum Operation {
     Open,
 }
 
-/// The configured name of a backend, for people: logs, metrics, errors. Rows refer to its number.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct BackendName(Arc<str>);
-
 impl Error {
     /// An error without a key and without a cause.
-    pub fn new(kind: ErrorKind, operation: Operation, backend: &BackendName) -> Self {
+    pub fn new(kind: ErrorKind, operation: Operation, backend: &Arc<BackendName>) -> Self {
         Self(Box::new(Inner {
             kind,
             operation,
-            backend: backend.clone(),
+            backend: Arc::clone(backend),
             key: None,
             source: None,
         }))
@@ -167,7 +165,7 @@ impl Error {
         self.0.operation
     }
 
-    /// The backend it failed on.
+    /// The backend it failed on, by the label that people know.
     pub fn backend(&self) -> &BackendName {
         &self.0.backend
     }
@@ -261,18 +259,6 @@ impl Operation {
     }
 }
 
-impl BackendName {
-    /// Takes a name as configured.
-    pub fn new(name: &str) -> Self {
-        Self(Arc::from(name))
-    }
-
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner {
@@ -324,18 +310,6 @@ impl fmt::Display for Operation {
     }
 }
 
-impl fmt::Display for BackendName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for BackendName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "BackendName({:?})", &self.0)
-    }
-}
-
 #[cfg(test)]
 #[allow(
     clippy::unwrap_used,
@@ -348,7 +322,7 @@ mod tests {
 
     #[test]
     fn an_error_names_operation_key_backend_and_its_whole_chain() {
-        let name = BackendName::new("cold-1");
+        let name = Arc::new(BackendName::new("cold-1").unwrap());
         let key = BackendKey::parse("p/.holdfast/identity").unwrap();
         let cause = std::io::Error::other("the cable is out");
         let error = Error::new(ErrorKind::Unavailable, Operation::Get, &name)
@@ -366,7 +340,7 @@ mod tests {
     #[test]
     fn a_failed_body_is_the_cause_of_its_error() {
         let kind = ErrorKind::Body(BodyError::Short { expected: 9, got: 3 });
-        let error = Error::new(kind, Operation::Put, &BackendName::new("b"));
+        let error = Error::new(kind, Operation::Put, &Arc::new(BackendName::new("b").unwrap()));
 
         assert_eq!(error.class(), Class::Caller);
         assert!(error.source().unwrap().to_string().contains("3 of 9"));

@@ -30,15 +30,17 @@ pub mod body;
 pub mod capabilities;
 pub mod download;
 pub mod error;
+pub mod fs;
 pub mod key;
 pub mod listing;
+pub mod memory;
 pub mod port;
 
 pub use body::{Body, BodyError, BodyWriter};
 pub use capabilities::Capabilities;
 pub use download::{ByteRange, Download, ReadBody};
-pub use error::{BackendName, Class, Error, ErrorKind, Operation, Result};
-pub use key::{BackendKey, KeyError, KeyPrefix};
+pub use error::{Class, Error, ErrorKind, Operation, Result};
+pub use key::{BackendKey, KeyError, KeyKind, KeyPrefix};
 pub use listing::{
     Entry, EntryKind, IncompleteId, ListRequest, Listing, Page, Position, ProviderVersion, Target, TargetKind,
 };

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::error::{ErrorKind, Operation, Result};
+use raft_types::BackendName;
+
+use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::key::{BackendKey, KeyError, KeyPrefix};
-use crate::{BackendName, Error};
 
 /// Most keys of one delete: the limit of S3's DeleteObjects.
 pub const MAX_DELETE_BATCH: usize = 1_000;
@@ -192,7 +193,7 @@ impl Target {
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`].
-    pub fn check_batch(targets: &[Self], backend: &BackendName) -> Result<()> {
+    pub fn check_batch(targets: &[Self], backend: &Arc<BackendName>) -> Result<()> {
         if targets.len() <= MAX_DELETE_BATCH {
             return Ok(());
         }

@@ -4,11 +4,13 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use raft_types::BackendName;
+use raft_types::checksum::Crc64;
 
 use crate::body::Body;
 use crate::capabilities::Capabilities;
 use crate::download::{ByteRange, Download};
-use crate::error::{BackendName, Result};
+use crate::error::Result;
 use crate::key::{BackendKey, KeyPrefix};
 use crate::listing::{ListRequest, Page, ProviderVersion, Target};
 
@@ -51,7 +53,7 @@ pub type Reply<'a, T> = BoxFuture<'a, Result<T>>;
 /// [`ErrorKind::Body`]: crate::ErrorKind::Body
 pub trait Backend: Debug + Send + Sync + 'static {
     /// The configured name.
-    fn name(&self) -> &BackendName;
+    fn name(&self) -> &Arc<BackendName>;
 
     /// What it can do beyond the contract. May change when a probe has been made.
     fn capabilities(&self) -> Capabilities;
@@ -111,7 +113,7 @@ pub struct PutOptions {
     pub mode: PutMode,
     /// The CRC64-NVME of the body where it is known before the first byte: the put fails as
     /// [`Corrupt`](crate::ErrorKind::Corrupt), and nothing becomes visible, if something else arrives.
-    pub checksum: Option<u64>,
+    pub checksum: Option<Crc64>,
 }
 
 /// Whether the key of a put may be taken.
@@ -158,7 +160,7 @@ pub struct Head {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Evidence {
     /// Its CRC64-NVME, computed from the bytes as the backend took them.
-    Crc64Nvme(u64),
+    Crc64(Crc64),
     /// Its MD5, likewise.
     Md5([u8; 16]),
     /// Nothing.
@@ -178,13 +180,13 @@ pub enum Confirmation {
 
 impl Stored {
     /// Whether this is the body of `size` bytes with the CRC64-NVME `checksum`.
-    pub fn confirms(&self, size: u64, checksum: u64) -> Confirmation {
+    pub fn confirms(&self, size: u64, checksum: Crc64) -> Confirmation {
         if self.size != size {
             return Confirmation::Differs;
         }
         match self.evidence {
-            Evidence::Crc64Nvme(found) if found == checksum => Confirmation::Confirmed,
-            Evidence::Crc64Nvme(_) => Confirmation::Differs,
+            Evidence::Crc64(found) if found == checksum => Confirmation::Confirmed,
+            Evidence::Crc64(_) => Confirmation::Differs,
             Evidence::Md5(_) | Evidence::None => Confirmation::SizeOnly,
         }
     }
@@ -198,7 +200,7 @@ impl GetOptions {
 }
 
 impl<B: Backend + ?Sized> Backend for Arc<B> {
-    fn name(&self) -> &BackendName {
+    fn name(&self) -> &Arc<BackendName> {
         (**self).name()
     }
 
