@@ -12,6 +12,7 @@
 //! larger stays as a row that a job walks in batches.
 
 pub mod apply;
+pub mod invariants;
 pub mod listed;
 pub mod queries;
 

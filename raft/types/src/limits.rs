@@ -12,17 +12,24 @@ pub const SEQ_WINDOW: u64 = 65_536;
 /// Outcome rows under the floor that one command removes.
 pub const OUTCOMES_TRIMMED: usize = 64;
 
-/// Keys of one DeleteObjects: with at most 8 rows per key it stays under the bound of rows.
+/// Keys of one DeleteObjects: with at most 9 rows per key it stays under the bound of rows.
 pub const DELETE_KEYS: usize = 100;
 
-/// Replicas of a blob that are moved to `garbage` in the command by which it dies; more go to `release`.
-pub const INLINE_REPLICAS: usize = 4;
+/// Replicas of a blob that are moved to `garbage` in the command by which it dies; a blob with more goes to
+/// `release`.
+pub const INLINE_REPLICAS: usize = 3;
+
+/// Replicas of one blob, dying ones included.
+pub const REPLICAS: usize = 32;
+
+/// Blobs of a part that are released together with it; a part of more leaves a release of its own.
+pub const INLINE_PIECES: usize = 8;
 
 /// Blobs of one body. With 1 GiB per blob this is far above what S3 allows in one request.
 pub const INLINE_BLOBS: usize = 64;
 
-/// Attempts that one command may name, given up or running.
-pub const GIVE_UP_ATTEMPTS: usize = 256;
+/// Attempts that one command may name, verified, given up or running.
+pub const ATTEMPTS: usize = 256;
 
 /// Garbage rows that one ConfirmDeleted may name: each may change a blob row too.
 pub const CONFIRM_ROWS: usize = 250;

@@ -67,6 +67,9 @@ numbered! {
         2 => Equal,
         /// They were only noted as what the node's file says.
         3 => Seen,
+        /// The settings are neither what the file says nor what it said before. Noted, and left to an
+        /// operator.
+        4 => Drifted,
     }
 }
 

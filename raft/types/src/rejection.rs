@@ -65,8 +65,6 @@ choice! {
         46 => AlreadyBound,
         /// The cluster is not bound yet.
         47 => NotBound,
-        /// The file is older than the settings.
-        48 => SettingsDrifted,
         /// There is no such row.
         49 => NoSuchRow,
         /// The epoch is not sealed, or lies in quarantine.

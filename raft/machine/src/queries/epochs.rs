@@ -62,7 +62,7 @@ pub fn epochs_of(tables: &impl ReadTables, session: SessionId) -> Result<Vec<(Ep
 /// The backends of a sealed epoch that are still to be swept, and the pass that is next on each. Empty when
 /// the epoch may be forgotten.
 ///
-/// An epoch that was sealed untold may lie on every backend that is not removed.
+/// An epoch that was sealed untold may lie on every backend that ever took replicas and is not removed.
 pub fn sweep_targets(
     tables: &impl ReadTables,
     record: &EpochRecord,
@@ -73,7 +73,7 @@ pub fn sweep_targets(
             .closing
             .as_ref()
             .is_some_and(|closing| !closing.used.contains(&backend));
-        if told_unused || row.state == BackendState::Removed {
+        if told_unused || matches!(row.state, BackendState::Attaching | BackendState::Removed) {
             continue;
         }
         let done = record

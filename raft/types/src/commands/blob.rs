@@ -110,7 +110,7 @@ record! {
 
 record! {
     /// Hands attempts that no row refers to over for deletion, at most
-    /// [`limits::GIVE_UP_ATTEMPTS`](crate::limits::GIVE_UP_ATTEMPTS).
+    /// [`limits::ATTEMPTS`](crate::limits::ATTEMPTS).
     pub struct GiveUpAttempts {
         /// The attempts.
         1 => attempts: Vec<BlobAttempt>,

@@ -65,7 +65,8 @@ choice! {
     /// How settings are proposed.
     pub enum SettingsProposal {
         /// By the node's file, at a start or reload. Taken where there are no settings yet, or where they
-        /// still equal what this file said before; only noted as seen at the first time; else refused.
+        /// still equal what this file said before; only noted as seen at the first time; else noted as
+        /// drift.
         1 => Offer,
         /// By an operator who has seen the settings of this fingerprint.
         2 => Replace(Digest),

@@ -167,15 +167,14 @@ impl Command {
         }
     }
 
-    /// All attempts that the command names and that no row refers to before it is applied. If its number is
-    /// rejected, these go into `garbage` in the same apply.
+    /// All attempts that the command names as its own. If it is rejected, these go into `garbage` in the
+    /// same apply. Those of a Settle belong to another number and are not among them.
     pub fn attempts(&self) -> Vec<BlobAttempt> {
         match self {
             Command::CommitObject(commit) => commit.written.attempts(),
             Command::CommitPart(commit) => commit.written.attempts(),
             Command::AddReplica(add) => vec![add.replica.attempt(add.blob, add.stored)],
             Command::GiveUpAttempts(give_up) => give_up.attempts.clone(),
-            Command::Settle(settle) => settle.attempts.clone(),
             _ => Vec::new(),
         }
     }

@@ -12,7 +12,7 @@ numbered! {
         1 => Attaching,
         /// Takes new replicas.
         2 => Active,
-        /// Takes the replicas of uploads that began before, and no others are placed on it.
+        /// Takes only replicas of epochs that were opened before the drain began; no others are placed on it.
         3 => Draining,
         /// Gone. The row stays: its id is never used again.
         4 => Removed,
@@ -45,6 +45,8 @@ record! {
         7 => attached_index: u64,
         /// When it was attached.
         8 => attached: MillisUtc,
+        /// Index of the entry that changed the state last.
+        9 => state_index: u64,
     }
 }
 

@@ -17,6 +17,8 @@ record! {
         2 => references: u32,
         /// Its copies, in the order in which they came.
         3 => replicas: Vec<Replica>,
+        /// Whether a `work` row says that copies are missing.
+        4 => short: bool,
     }
 }
 

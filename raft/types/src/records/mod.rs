@@ -26,7 +26,8 @@ pub use object::{
     VersionEntry, VersionName,
 };
 pub use queue::{
-    BlobList, DeathCause, GarbageRecord, PendingAttempt, ReleaseRecord, ReleaseSubject, WorkKind, WorkRecord,
+    BlobList, DeadUpload, DeathCause, GarbageRecord, PendingAttempt, ReleaseRecord, ReleaseSubject, WorkKind,
+    WorkRecord,
 };
 pub use session::{Closing, EpochRecord, Seal, SealCause, SessionRecord, Sweep, SweepPass};
 pub use upload::{CompletionDueRecord, CompletionRecord, PartRecord, UploadRecord};

@@ -101,13 +101,24 @@ choice! {
         /// All parts of a manifest, then the manifest.
         2 => Manifest(UploadId),
         /// All parts of an aborted upload.
-        3 => Upload(UploadId),
+        3 => Upload(DeadUpload),
         /// Each blob once.
         4 => Blobs(BlobList),
         /// All uploads of a deleted bucket.
         5 => BucketUploads(BucketId),
         /// All outcomes of a sealed session.
         6 => Outcomes(SessionId),
+    }
+}
+
+record! {
+    /// An upload that was aborted.
+    #[derive(Copy)]
+    pub struct DeadUpload {
+        /// The bucket that its parts count in.
+        1 => bucket: BucketId,
+        /// The upload.
+        2 => upload: UploadId,
     }
 }
 
