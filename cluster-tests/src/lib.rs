@@ -15,6 +15,7 @@ pub mod backend;
 pub mod node;
 pub mod s3;
 pub mod seed;
+pub mod tools;
 pub mod wait;
 
 pub use node::{Node, NodeConfig};
