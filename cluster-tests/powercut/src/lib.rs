@@ -46,13 +46,26 @@
 //! # What lives here
 //!
 //! The client ([`PowerCutFs`], [`Control`]), its vocabulary ([`Command`], [`Answer`] and their
-//! parts), and the process behind it (the binary `holdfast-powercut`). Nothing here
+//! parts), and the process behind it ([`daemon`], the binary `holdfast-powercut`). Nothing here
 //! knows Holdfast. All contents are held in memory.
 
+pub mod daemon;
+
 mod client;
+mod command;
+mod delay;
+mod fault;
+mod fuse;
 mod mount;
+mod pattern;
+mod power;
 mod protocol;
+mod rng;
+mod server;
 mod skip;
+mod state;
+mod sync;
+mod volume;
 
 pub use client::{Control, ControlError, PowerCutFs};
 pub use mount::{BINARY_ENV, BINARY_NAME, MountError, MountOptions};
