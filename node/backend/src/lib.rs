@@ -31,6 +31,8 @@ pub mod capabilities;
 pub mod download;
 pub mod error;
 pub mod fs;
+pub mod guard;
+pub mod identity;
 pub mod key;
 pub mod listing;
 pub mod memory;
@@ -40,6 +42,8 @@ pub use body::{Body, BodyError, BodyWriter};
 pub use capabilities::Capabilities;
 pub use download::{ByteRange, Download, ReadBody};
 pub use error::{Class, Error, ErrorKind, Operation, Result};
+pub use guard::Guard;
+pub use identity::{Identity, Verdict};
 pub use key::{BackendKey, KeyError, KeyKind, KeyPrefix};
 pub use listing::{
     Entry, EntryKind, IncompleteId, ListRequest, Listing, Page, Position, ProviderVersion, Target, TargetKind,

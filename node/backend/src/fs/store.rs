@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use super::blocking::step;
 use super::failure::Failure;
 use super::place::{Place, TempName};
-use super::tree::{Tree, sync_folder};
+use super::tree::{InlineReads, Tree, sync_folder};
 use crate::body::Body;
 use crate::error::ErrorKind;
 use crate::port::{Evidence, PutMode, PutOptions, Stored};
@@ -25,7 +25,8 @@ use crate::port::{Evidence, PutMode, PutOptions, Stored};
 /// written and one being gathered.
 const WRITE_BATCH: u64 = 1 << 20;
 
-/// From this length on room is reserved first, so that a full disk shows before the body is taken.
+/// From this length on room is reserved first, so that a full disk shows before the body is taken. Not
+/// where files are memory: there reserving costs a fifth of the speed.
 const RESERVE_FROM: u64 = 4 * WRITE_BATCH;
 
 /// Slices of one vectored write: Linux's UIO_MAXIOV.
@@ -123,7 +124,7 @@ impl Pending {
             size: 0,
             digest,
         };
-        if reserve >= RESERVE_FROM {
+        if reserve >= RESERVE_FROM && tree.inline_reads() != InlineReads::Memory {
             pending.reserve(reserve)?;
         }
         Ok(pending)
