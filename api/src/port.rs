@@ -67,7 +67,7 @@ pub trait ObjectGateway: Clone + Send + Sync + 'static {
     type Handle: Send + 'static;
     /// The plaintext of the range asked for, each piece verified before it is yielded. An error ends
     /// the stream and breaks the client's connection: a body is never silently short.
-    type ReadBody: Stream<Item = Result<Bytes, Error>> + Send + 'static;
+    type ReadBody: Stream<Item = Result<Bytes, Error>> + Send + Unpin + 'static;
 
     /// Starts the barrier of one request and returns without waiting. Never does IO inline.
     fn begin(&self, request: &RequestInfo) -> Self::Barrier;

@@ -102,8 +102,6 @@ codes! {
          upload might have been aborted or completed.";
     NotImplemented "NotImplemented" NOT_IMPLEMENTED
         "A header or query you provided implies functionality that is not implemented.";
-    /// Not an error of a client: the answer to a read whose condition says that it is up to date.
-    NotModified "NotModified" NOT_MODIFIED "Not Modified";
     OperationAborted "OperationAborted" CONFLICT
         "A conflicting conditional operation is currently in progress against this resource. Try again.";
     PreconditionFailed "PreconditionFailed" PRECONDITION_FAILED

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use http::{HeaderName, HeaderValue, header};
 
+use super::auth::AuthError;
+use super::body::SpecError;
 use super::code::ErrorCode;
 use crate::port::{self, BodyError, Condition};
 
@@ -179,6 +181,24 @@ impl From<port::Error> for S3Error {
                 Self::new(ErrorCode::ServiceUnavailable).retry_after(retry_after)
             }
             E::Internal => ErrorCode::InternalError.into(),
+        }
+    }
+}
+
+impl From<&AuthError> for S3Error {
+    fn from(error: &AuthError) -> Self {
+        Self {
+            details: error.details(),
+            ..Self::with_message(error.code(), error.to_string())
+        }
+    }
+}
+
+impl From<SpecError> for S3Error {
+    fn from(error: SpecError) -> Self {
+        Self {
+            details: error.details(),
+            ..Self::with_message(error.code(), error.to_string())
         }
     }
 }

@@ -22,7 +22,7 @@ pub(crate) struct ErrorContext<'a> {
 
 /// The document of an error, without the declaration, so that it can end one that was begun.
 pub(crate) fn error(error: &S3Error, context: &ErrorContext<'_>) -> String {
-    let mut xml = XmlWriter::fragment(512);
+    let mut xml = XmlWriter::readable_fragment(512);
     xml.element("Error", |xml| {
         xml.text("Code", error.code().name());
         xml.text("Message", error.message());

@@ -11,6 +11,17 @@ const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
 /// A document that grows. Names are ours, values are escaped.
 pub(super) struct XmlWriter {
     out: String,
+    forbidden: Forbidden,
+}
+
+/// What becomes of characters that XML 1.0 cannot hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Forbidden {
+    /// Character references, as S3 writes them: not well-formed, but told apart. A client that has such
+    /// keys asks for `encoding-type=url`.
+    Referenced,
+    /// One replacement for all: an error must be readable whatever a client sent.
+    Replaced,
 }
 
 impl XmlWriter {
@@ -18,7 +29,10 @@ impl XmlWriter {
     fn new(capacity: usize) -> Self {
         let mut out = String::with_capacity(capacity + DECLARATION.len());
         out.push_str(DECLARATION);
-        Self { out }
+        Self {
+            out,
+            forbidden: Forbidden::Referenced,
+        }
     }
 
     /// The document of `root` in the namespace of S3, filled by `content`.
@@ -43,6 +57,15 @@ impl XmlWriter {
     pub(super) fn fragment(capacity: usize) -> Self {
         Self {
             out: String::with_capacity(capacity),
+            forbidden: Forbidden::Referenced,
+        }
+    }
+
+    /// As [`fragment`](Self::fragment), well-formed whatever comes.
+    pub(super) fn readable_fragment(capacity: usize) -> Self {
+        Self {
+            forbidden: Forbidden::Replaced,
+            ..Self::fragment(capacity)
         }
     }
 
@@ -53,7 +76,7 @@ impl XmlWriter {
             xml.raw(&["<", root, " xmlns=\"", NAMESPACE, "\"/>"]);
         } else {
             xml.raw(&["<", root, " xmlns=\"", NAMESPACE, "\">"]);
-            escape_into(&mut xml.out, text);
+            xml.escape(text);
             xml.raw(&["</", root, ">"]);
         }
         xml.out
@@ -76,7 +99,7 @@ impl XmlWriter {
             return self.raw(&["<", name, "/>"]);
         }
         self.raw(&["<", name, ">"]);
-        escape_into(&mut self.out, text);
+        self.escape(text);
         self.raw(&["</", name, ">"]);
     }
 
@@ -98,8 +121,12 @@ impl XmlWriter {
     /// An ETag, in the quotes that belong to it.
     pub(super) fn etag(&mut self, etag: &crate::port::ETag) {
         self.raw(&["<ETag>&quot;"]);
-        escape_into(&mut self.out, etag.as_str());
+        self.escape(etag.as_str());
         self.raw(&["&quot;</ETag>"]);
+    }
+
+    fn escape(&mut self, text: &str) {
+        escape_into(&mut self.out, text, self.forbidden);
     }
 
     fn raw(&mut self, pieces: &[&str]) {
@@ -107,9 +134,8 @@ impl XmlWriter {
     }
 }
 
-/// Escapes what XML reserves. Characters that XML 1.0 cannot hold become character references, as S3
-/// writes them: not well-formed, but told apart; `encoding-type=url` avoids them.
-fn escape_into(out: &mut String, text: &str) {
+/// Escapes what XML reserves.
+fn escape_into(out: &mut String, text: &str, forbidden: Forbidden) {
     let mut clean = 0;
     for (at, character) in text.char_indices() {
         let escaped = match character {
@@ -122,10 +148,12 @@ fn escape_into(out: &mut String, text: &str) {
             _ => continue,
         };
         out.push_str(text.get(clean..at).unwrap_or_default());
-        if escaped.is_empty() {
-            let _ = write!(out, "&#x{:X};", u32::from(character));
-        } else {
+        if !escaped.is_empty() {
             out.push_str(escaped);
+        } else if forbidden == Forbidden::Replaced && !matches!(character, '\t' | '\n' | '\r' | '\x7f') {
+            out.push('\u{fffd}');
+        } else {
+            let _ = write!(out, "&#x{:X};", u32::from(character));
         }
         clean = at + character.len_utf8();
     }
@@ -136,11 +164,11 @@ fn escape_into(out: &mut String, text: &str) {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{XmlWriter, escape_into};
+    use super::{Forbidden, XmlWriter, escape_into};
 
     fn escaped(text: &str) -> String {
         let mut out = String::new();
-        escape_into(&mut out, text);
+        escape_into(&mut out, text, Forbidden::Referenced);
         out
     }
 
@@ -165,6 +193,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_readable_fragment_is_well_formed_whatever_comes(text in any::<String>(), odd in "[\u{0}-\u{20}\u{fffe}\u{ffff}&<]*") {
+            for text in [text, odd] {
+                let mut escaped = String::new();
+                escape_into(&mut escaped, &text, Forbidden::Replaced);
+                let read = quick_xml::escape::unescape(&escaped).unwrap();
+                let illegal = |c| matches!(c, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\u{fffe}' | '\u{ffff}');
+                prop_assert!(!read.chars().any(illegal), "not in XML 1.0");
+            }
+        }
+
         #[test]
         fn escaped_text_reads_back_as_itself(text in "[^\u{0}-\u{1f}\u{7f}\u{fffe}\u{ffff}]*") {
             let escaped = escaped(&text);
