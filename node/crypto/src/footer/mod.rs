@@ -12,7 +12,7 @@
 mod payload;
 mod plan;
 mod trailer;
-mod wire;
+pub(crate) mod wire;
 
 pub use payload::{
     BodyResults, Checksum, ChecksumAlgorithm, FooterFacts, FooterResults, MAX_BUCKET_NAME_LEN, MAX_ETAG_LEN,

@@ -153,6 +153,9 @@ impl Encoder {
     /// that show their length only at their end and were announced by their bound. Call until it
     /// returns `None`.
     pub fn pad(&mut self) -> Result<Option<Bytes>, EncodeError> {
+        if self.failed {
+            return Err(EncodeError::AfterFailure { blob: self.blob() });
+        }
         while self.missing > 0 {
             let room = self.missing.min(ZEROS.len() as u64) as usize;
             if let Some(batch) = self.push(&mut &ZEROS[..room])? {

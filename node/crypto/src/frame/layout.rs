@@ -304,9 +304,8 @@ mod tests {
     #[test]
     fn ranges_outside_the_plaintext_are_refused() {
         let ten = layout(12, 10);
-        let [reversed, beyond, late, huge] = [7..3, 5..11, 10..11, u64::MAX - 1..u64::MAX];
-        for bad in [reversed, beyond, late, huge] {
-            assert!(ten.range(bad.clone()).is_err(), "{bad:?}");
+        for (start, end) in [(7, 3), (5, 5), (5, 11), (10, 11), (u64::MAX - 1, u64::MAX)] {
+            assert!(ten.range(start..end).is_err(), "{start}..{end}");
         }
     }
 

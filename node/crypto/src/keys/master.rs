@@ -140,7 +140,7 @@ impl MasterKey {
             .map_err(|UnwrapFailed| CheckFailed(version))
     }
 
-    fn check_wrapping(&self, domain: DomainId, version: MasterVersion) -> WrappingKey {
+    pub(crate) fn check_wrapping(&self, domain: DomainId, version: MasterVersion) -> WrappingKey {
         WrappingKey::derive(&self.prk(domain), &[label::WRAP_CHECK, &version.0.to_be_bytes()])
     }
 

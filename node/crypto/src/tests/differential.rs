@@ -33,7 +33,9 @@ pub(crate) fn aws_lc_expand(prk: &[u8], info: &[u8], len: usize) -> Vec<u8> {
 }
 
 fn any_key() -> impl Strategy<Value = SecretKey> {
-    any::<[u8; 32]>().prop_filter_map("a constant key is refused", |bytes| SecretKey::from_bytes(&bytes).ok())
+    any::<[u8; 32]>().prop_filter_map("a constant key is refused", |bytes| {
+        SecretKey::from_bytes(&bytes).ok()
+    })
 }
 
 proptest! {

