@@ -45,6 +45,11 @@ mod snapshot;
 mod state;
 mod telemetry;
 
+#[cfg(test)]
+mod storage_suite;
+#[cfg(test)]
+mod testing;
+
 pub use clock::{Clock, ClockComparison, ClockVerdict, NoOtherClocks, SystemClock, TOLERANCE};
 pub use compaction::CompactionLimits;
 pub use directory::{Condition, OpenOptions, Store};

@@ -9,6 +9,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
+use crc_fast::{CrcAlgorithm, Digest};
+
 /// Folders: the owner only. Metadata names every object and holds wrapped keys.
 pub(crate) const DIRECTORY_MODE: u32 = 0o700;
 /// Files: the owner only.
@@ -118,6 +120,15 @@ pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
         Some(parent) if !parent.as_os_str().is_empty() => sync_directory(parent),
         _ => sync_directory(Path::new(".")),
     }
+}
+
+/// CRC-32C of a file's format and body.
+pub(crate) fn versioned_checksum(format: u32, body: &[u8]) -> u32 {
+    let mut digest = Digest::new(CrcAlgorithm::Crc32Iscsi);
+    digest.update(&format.to_le_bytes());
+    digest.update(body);
+    // A CRC-32 fills the low half of what the digest returns.
+    digest.finalize() as u32
 }
 
 /// The names in a folder, sorted; none where the folder does not exist.

@@ -1,14 +1,14 @@
 //! The identity file: who this data directory belongs to.
 //!
-//! `<data>/IDENTITY` = magic (8 bytes), format (u32 LE), CRC-32C of everything after it (u32 LE),
-//! protobuf. The format stands before the checksum, so that a newer file is told apart from a
+//! `<data>/IDENTITY` = magic (8 bytes), format (u32 LE), CRC-32C of the format and the protobuf (u32 LE),
+//! protobuf. The format is looked at before the checksum, so that a newer file is told apart from a
 //! damaged one.
 
 use std::path::Path;
 
 use prost::Message;
 
-use super::files;
+use super::files::{self, versioned_checksum as checksum};
 use crate::error::{Damage, Error};
 
 /// Name of the file in the data directory.
@@ -103,7 +103,7 @@ impl Identity {
         let mut bytes = Vec::with_capacity(HEADER + body.len());
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&FORMAT.to_le_bytes());
-        bytes.extend_from_slice(&crc_fast::crc32_iscsi(&body).to_le_bytes());
+        bytes.extend_from_slice(&checksum(FORMAT, &body).to_le_bytes());
         bytes.extend_from_slice(&body);
         bytes
     }
@@ -115,7 +115,7 @@ impl Identity {
         let (format, rest) = rest
             .split_first_chunk::<4>()
             .ok_or(FileProblem::damaged("it is cut short"))?;
-        let (checksum, body) = rest
+        let (expected, body) = rest
             .split_first_chunk::<4>()
             .ok_or(FileProblem::damaged("it is cut short"))?;
         if magic != MAGIC {
@@ -127,7 +127,7 @@ impl Identity {
         if format > FORMAT {
             return Err(FileProblem::Newer { found: format });
         }
-        if crc_fast::crc32_iscsi(body) != u32::from_le_bytes(*checksum) {
+        if checksum(format, body) != u32::from_le_bytes(*expected) {
             return Err(FileProblem::damaged("its checksum is wrong"));
         }
         let identity = Self::decode(body).map_err(|error| FileProblem::Damaged(error.to_string()))?;
@@ -136,8 +136,8 @@ impl Identity {
         if identity.disk_id.len() != 16 {
             return Err(FileProblem::damaged("its disk id is not 16 bytes long"));
         }
-        let expected = if phase >= Phase::Bootstrapping { 16 } else { 0 };
-        if identity.cluster_id.len() != expected {
+        let length = if phase >= Phase::Bootstrapping { 16 } else { 0 };
+        if identity.cluster_id.len() != length {
             return Err(FileProblem::damaged("its cluster id does not fit its phase"));
         }
         Ok(identity)

@@ -62,9 +62,10 @@ impl SnapshotStore {
         })?;
         store.metrics.snapshots_built.increment(1);
         store.metrics.snapshot_build_seconds.record(started.elapsed());
-        store.metrics.snapshot_index.set(published.last().index() as f64);
+        let index = published.manifest().index().unwrap_or(0);
+        store.metrics.snapshot_index.set(index as f64);
         tracing::info!(
-            index = published.last().index(),
+            index,
             files = published.manifest().files.len(),
             seconds = started.elapsed().as_secs_f64(),
             "built a snapshot"
@@ -83,10 +84,6 @@ impl SnapshotStore {
             .map_err(|error| failed(error.into_string()))?;
         durable::make_private(temporary).map_err(Error::io("change the mode of", temporary))?;
         let inside = Generation::inspect(temporary).map_err(|damage| failed(damage.to_string()))?;
-        let last = inside
-            .state
-            .applied
-            .ok_or_else(|| failed("a state without entries makes no snapshot".to_owned()))?;
 
         let earlier = self.current();
         let known: BTreeMap<_, _> = earlier
@@ -103,7 +100,12 @@ impl SnapshotStore {
             let file = files::describe(temporary, name, same).map_err(Error::io("read", temporary))?;
             described.push(file);
         }
-        let manifest = Manifest::new(inside.cluster_id, last, &inside.state.membership, described);
+        let manifest = Manifest::new(
+            inside.cluster_id,
+            inside.state.applied,
+            &inside.state.membership,
+            described,
+        );
         self.publish(temporary, manifest)
     }
 }

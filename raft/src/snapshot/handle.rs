@@ -90,7 +90,7 @@ impl SnapshotHandle {
     }
 
     /// The last entry that it covers.
-    pub(crate) fn last(&self) -> LogId {
+    pub(crate) fn last(&self) -> Option<LogId> {
         self.folder.manifest.last()
     }
 
@@ -104,7 +104,7 @@ impl SnapshotHandle {
         let last_membership = self.manifest().membership().map_err(io::Error::other)?;
         Ok(Snapshot {
             meta: SnapshotMeta {
-                last_log_id: Some(self.last()),
+                last_log_id: self.last(),
                 last_membership,
             },
             snapshot: self,

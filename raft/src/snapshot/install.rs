@@ -65,7 +65,7 @@ impl SnapshotStore {
         last: Option<LogId>,
         snapshot: &SnapshotHandle,
     ) -> Result<(), InstallError> {
-        expect_index(Some(snapshot.last()), last)?;
+        expect_index(snapshot.last(), last)?;
         let inside = Generation::inspect(snapshot.path())?;
         // Opening left notes behind; the manifest does not name them.
         files::database_files(snapshot.path()).map_err(Error::io("read", snapshot.path()))?;

@@ -1,10 +1,11 @@
 //! `SNAPSHOT`: what a snapshot covers and which files it consists of.
 //!
-//! magic (8 bytes) · format (u32 LE) · CRC-32C of the rest (u32 LE) · protobuf.
+//! magic (8 bytes) · format (u32 LE) · CRC-32C of format and protobuf (u32 LE) · protobuf.
 
 use prost::Message;
 
 use crate::consensus::{LogId, StoredLogId, StoredMembership, StoredMembershipRow};
+use crate::directory::files::versioned_checksum;
 
 /// Name of the file in the snapshot's folder.
 pub(crate) const FILE: &str = "SNAPSHOT";
@@ -60,13 +61,13 @@ pub(crate) enum InvalidManifest {
 impl Manifest {
     pub(crate) fn new(
         cluster_id: Option<[u8; 16]>,
-        last: LogId,
+        last: Option<LogId>,
         membership: &StoredMembership,
         files: Vec<FileEntry>,
     ) -> Self {
         Self {
             cluster_id: cluster_id.map_or_else(Vec::new, |id| id.to_vec()),
-            last: Some(last.into()),
+            last: last.map(Into::into),
             membership: Some(StoredMembershipRow::of(
                 *membership.log_id(),
                 membership.membership(),
@@ -75,10 +76,14 @@ impl Manifest {
         }
     }
 
-    /// The last entry that the snapshot covers.
-    pub(crate) fn last(&self) -> LogId {
-        // Checked when the manifest is read.
-        self.last.unwrap_or_default().into()
+    /// The last entry that the snapshot covers; `None` if nothing was applied before.
+    pub(crate) fn last(&self) -> Option<LogId> {
+        self.last.map(LogId::from)
+    }
+
+    /// Index of that entry.
+    pub(crate) fn index(&self) -> Option<u64> {
+        self.last.map(|last| last.index)
     }
 
     /// The last membership in it.
@@ -94,7 +99,7 @@ impl Manifest {
         let mut bytes = Vec::with_capacity(HEADER + body.len());
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&FORMAT.to_le_bytes());
-        bytes.extend_from_slice(&crc_fast::crc32_iscsi(&body).to_le_bytes());
+        bytes.extend_from_slice(&versioned_checksum(FORMAT, &body).to_le_bytes());
         bytes.extend_from_slice(&body);
         bytes
     }
@@ -107,7 +112,7 @@ impl Manifest {
         if format > FORMAT {
             return Err(InvalidManifest::Newer(format));
         }
-        if crc_fast::crc32_iscsi(body) != u32::from_le_bytes(*checksum) {
+        if versioned_checksum(format, body) != u32::from_le_bytes(*checksum) {
             return Err(InvalidManifest::Checksum);
         }
         let manifest = Self::decode(body).map_err(|error| InvalidManifest::Contents(error.to_string()))?;
@@ -118,9 +123,6 @@ impl Manifest {
     /// A manifest may come from another node: no name in it may lead out of the folder.
     fn check(&self) -> Result<(), InvalidManifest> {
         let wrong = |what: &str| Err(InvalidManifest::Contents(what.to_owned()));
-        if self.last.is_none() {
-            return wrong("it covers nothing");
-        }
         if !matches!(self.cluster_id.len(), 0 | 16) {
             return wrong("its cluster id is not 16 bytes long");
         }
@@ -167,7 +169,12 @@ mod tests {
 
     fn sample(names: &[&str]) -> Manifest {
         let files = names.iter().map(|name| file(name)).collect();
-        Manifest::new(Some([3; 16]), log_id(4, 9), &StoredMembership::default(), files)
+        Manifest::new(
+            Some([3; 16]),
+            Some(log_id(4, 9)),
+            &StoredMembership::default(),
+            files,
+        )
     }
 
     #[test]
@@ -175,11 +182,16 @@ mod tests {
         let manifest = sample(&["000008.sst", "CURRENT", "MANIFEST-000005"]);
         let bytes = manifest.encode_file();
         assert_eq!(Manifest::decode_file(&bytes).unwrap(), manifest);
-        assert_eq!(manifest.last(), log_id(4, 9));
+        assert_eq!(manifest.last(), Some(log_id(4, 9)));
         for at in 0..bytes.len() {
-            let mut bad = bytes.clone();
-            bad[at] ^= 0x20;
-            assert!(Manifest::decode_file(&bad).is_err(), "byte {at}");
+            for flip in [1, 0x20] {
+                let mut bad = bytes.clone();
+                bad[at] ^= flip;
+                assert!(
+                    Manifest::decode_file(&bad).is_err(),
+                    "byte {at} flipped by {flip:#x}"
+                );
+            }
         }
         for length in 0..bytes.len() {
             assert!(

@@ -84,7 +84,7 @@ impl SnapshotStore {
 
     /// The last entry that the published snapshot covers.
     pub(crate) fn last(&self) -> Option<LogId> {
-        self.current.lock().as_ref().map(SnapshotHandle::last)
+        self.current.lock().as_ref().and_then(SnapshotHandle::last)
     }
 
     /// A new name for a folder that is being made.
@@ -110,12 +110,12 @@ impl SnapshotStore {
 
         let mut current = self.current.lock();
         if let Some(current) = &*current
-            && current.last().index() >= manifest.last().index()
+            && current.manifest().index() >= manifest.index()
         {
             durable::remove_directory(temporary).map_err(Error::io("remove", temporary))?;
             return Ok(current.clone());
         }
-        let path = self.folder.join(name_of(&manifest.last()));
+        let path = self.folder.join(name_of(manifest.last()));
         durable::rename_directory(temporary, &path).map_err(Error::io("publish", &path))?;
         let published = SnapshotHandle::new(path, manifest);
         let older = current.replace(published.clone());
@@ -127,8 +127,13 @@ impl SnapshotStore {
     }
 }
 
-fn name_of(last: &LogId) -> String {
-    format!("{:020}-{}", last.index(), term_of(last))
+/// A snapshot of a state without entries gets a name that no other has, and is not found again after a
+/// restart: it is worth nothing.
+fn name_of(last: Option<LogId>) -> String {
+    last.map_or_else(
+        || "empty".to_owned(),
+        |last| format!("{:020}-{}", last.index(), term_of(&last)),
+    )
 }
 
 /// The index in the name of a published snapshot; `None` for any other name.
