@@ -243,7 +243,7 @@ impl fmt::Display for Identity {
             "{TITLE}\ncluster {cluster}\nincarnation {incarnation}\nbackend {backend}\nnonce {nonce}\n"
         );
         let check = crc_fast::crc64_nvme(lines.as_bytes());
-        write!(f, "{lines}check {check:016x}\n")
+        writeln!(f, "{lines}check {check:016x}")
     }
 }
 

@@ -28,14 +28,18 @@
 
 pub mod body;
 pub mod capabilities;
+pub mod count;
 pub mod download;
 pub mod error;
+pub mod fault;
 pub mod fs;
 pub mod guard;
 pub mod identity;
 pub mod key;
+pub mod limit;
 pub mod listing;
 pub mod memory;
+pub mod observe;
 pub mod port;
 
 pub use body::{Body, BodyError, BodyWriter};
