@@ -39,3 +39,6 @@ pub use uploads::{
     UploadEntry, UploadPage, UploadStart, UploadsQuery, completion, list_parts, list_uploads, part, upload,
 };
 pub use versions_listing::{VersionListEntry, VersionPage, VersionStart, VersionsQuery, list_versions};
+
+#[cfg(test)]
+mod tests;
