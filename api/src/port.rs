@@ -54,7 +54,8 @@ pub use object::{
 ///
 /// Every operation takes the view after the barrier and the verified caller, authorizes on that view
 /// before it does or reveals anything else, and answers a forbidden request the same whether or not
-/// the thing exists. A call that returns a 4xx kind of [`Error`] has had no effect; after
+/// the thing exists. Any call may be dropped at any point, when its client leaves: what it has begun is
+/// then to be finished or undone by the node, as after an unknown outcome. A call that returns a 4xx kind of [`Error`] has had no effect; after
 /// [`Error::Unavailable`] or [`Error::Internal`] the outcome is unknown and takes effect at most once.
 pub trait ObjectGateway: Clone + Send + Sync + 'static {
     /// A barrier on its way, started by [`begin`](Self::begin).

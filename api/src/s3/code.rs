@@ -45,7 +45,6 @@ codes! {
         "The query parameters of the signature are invalid.";
     BadDigest "BadDigest" BAD_REQUEST
         "The Content-MD5 or checksum value that you specified did not match what the server received.";
-    BadRequest "BadRequest" BAD_REQUEST "The request is malformed.";
     BucketAlreadyExists "BucketAlreadyExists" CONFLICT
         "The requested bucket name is not available. Select a different name and try again.";
     BucketAlreadyOwnedByYou "BucketAlreadyOwnedByYou" CONFLICT
@@ -68,8 +67,6 @@ codes! {
     InvalidBucketName "InvalidBucketName" BAD_REQUEST "The specified bucket is not valid.";
     InvalidChunkSize "InvalidChunkSizeError" BAD_REQUEST "A chunk of the body has an invalid size.";
     InvalidDigest "InvalidDigest" BAD_REQUEST "The Content-MD5 or checksum value that you specified is not valid.";
-    InvalidLocationConstraint "InvalidLocationConstraint" BAD_REQUEST
-        "The specified location constraint is not valid.";
     InvalidPart "InvalidPart" BAD_REQUEST
         "One or more of the specified parts could not be found. The part may not have been uploaded, or the \
          specified entity tag may not match the part's entity tag.";
@@ -94,7 +91,6 @@ codes! {
         "The specified method is not allowed against this resource.";
     MissingContentLength "MissingContentLength" LENGTH_REQUIRED
         "You must provide the Content-Length HTTP header.";
-    MissingSecurityHeader "MissingSecurityHeader" BAD_REQUEST "Your request is missing a required header.";
     NoSuchBucket "NoSuchBucket" NOT_FOUND "The specified bucket does not exist.";
     NoSuchKey "NoSuchKey" NOT_FOUND "The specified key does not exist.";
     NoSuchUpload "NoSuchUpload" NOT_FOUND
@@ -120,7 +116,53 @@ codes! {
     SlowDown "SlowDown" SERVICE_UNAVAILABLE "Please reduce your request rate.";
     TooManyBuckets "TooManyBuckets" BAD_REQUEST
         "You have attempted to create more buckets than are allowed per account.";
-    TooManyParts "TooManyParts" BAD_REQUEST "The upload lists more parts than an object may have.";
     XAmzContentSha256Mismatch "XAmzContentSHA256Mismatch" BAD_REQUEST
         "The provided 'x-amz-content-sha256' header does not match what was computed.";
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+mod tests {
+    use super::ErrorCode;
+
+    #[test]
+    fn no_two_codes_have_one_name() {
+        let mut names: Vec<_> = ErrorCode::ALL.iter().map(|code| code.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ErrorCode::ALL.len());
+    }
+
+    #[test]
+    fn the_reference_shows_every_code_with_its_status() {
+        let page = include_str!("../../../docs/reference/s3-api.md");
+        let section = page.split("## Errors").nth(1).unwrap();
+        let mut shown: Vec<(u16, String)> = Vec::new();
+        for row in section
+            .lines()
+            .filter(|line| line.starts_with("| 4") || line.starts_with("| 5"))
+        {
+            let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+            let status = cells[1].parse().unwrap();
+            shown.extend(
+                cells[2]
+                    .split('`')
+                    .skip(1)
+                    .step_by(2)
+                    .map(|name| (status, name.to_owned())),
+            );
+        }
+        shown.sort();
+        let mut known: Vec<(u16, String)> = ErrorCode::ALL
+            .iter()
+            .map(|code| (code.status().as_u16(), code.name().to_owned()))
+            .collect();
+        known.sort();
+        assert_eq!(shown, known);
+    }
 }

@@ -16,7 +16,8 @@ use super::error::S3Error;
 /// nobody knows where the next request begins.
 pub(crate) struct Tracked<B> {
     body: B,
-    progress: Arc<Progress>,
+    /// None when there is nothing to read, as with most requests.
+    progress: Option<Arc<Progress>>,
 }
 
 /// A request body and how it proves itself.
@@ -39,14 +40,13 @@ pub(crate) struct Progress {
 }
 
 impl<B: Body> Tracked<B> {
-    /// Follows `body`.
-    pub(crate) fn new(body: B) -> (Self, Arc<Progress>) {
-        let progress = Arc::new(Progress::default());
-        progress.ended.store(body.is_end_stream(), Ordering::Relaxed);
+    /// Follows `body`; what is returned tells how far it was read, unless there is nothing to read.
+    pub(crate) fn new(body: B) -> (Self, Option<Arc<Progress>>) {
+        let progress = (!body.is_end_stream()).then(Arc::<Progress>::default);
         (
             Self {
                 body,
-                progress: Arc::clone(&progress),
+                progress: progress.clone(),
             },
             progress,
         )
@@ -92,16 +92,14 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Tracked<B> {
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.get_mut();
         let frame = ready!(Pin::new(&mut this.body).poll_frame(context));
-        match &frame {
-            Some(Ok(frame)) => {
-                let bytes = frame.data_ref().map_or(0, bytes::Buf::remaining);
-                this.progress.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-                if this.body.is_end_stream() {
-                    this.progress.ended.store(true, Ordering::Relaxed);
-                }
+        if let Some(progress) = &this.progress {
+            if let Some(Ok(frame)) = &frame {
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                progress.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
             }
-            Some(Err(_)) => {}
-            None => this.progress.ended.store(true, Ordering::Relaxed),
+            if frame.is_none() || this.body.is_end_stream() {
+                progress.ended.store(true, Ordering::Relaxed);
+            }
         }
         Poll::Ready(frame)
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use http::{Method, StatusCode};
 
 use super::code::ErrorCode;
+use super::incoming::Progress;
 use crate::port::{BucketName, ObjectKey, Operation, RequestId};
 
 /// Told of every request once it is over. The node makes log lines and metrics of it.
@@ -33,8 +34,9 @@ pub struct RequestRecord {
     pub access_key: Option<Arc<str>>,
     /// Its user.
     pub user: Option<Arc<str>>,
-    /// The status answered. A completion that failed after its answer began has 200 and an error.
-    pub status: StatusCode,
+    /// The status answered; `None` when the client left before. A completion that failed after its
+    /// answer began has 200 and an error.
+    pub status: Option<StatusCode>,
     /// The error answered.
     pub error: Option<ErrorCode>,
     /// Why the signature was not accepted; a label.
@@ -64,13 +66,19 @@ pub enum Ending {
 pub(crate) struct Watch {
     observer: Arc<dyn RequestObserver>,
     record: RequestRecord,
+    body: Option<Arc<Progress>>,
     started: Instant,
     first_byte: Option<Duration>,
 }
 
 impl Watch {
-    /// A request that has just begun.
-    pub(crate) fn new(observer: Arc<dyn RequestObserver>, id: RequestId, method: Method) -> Self {
+    /// A request that has just begun, with its body if it has one.
+    pub(crate) fn new(
+        observer: Arc<dyn RequestObserver>,
+        id: RequestId,
+        method: Method,
+        body: Option<Arc<Progress>>,
+    ) -> Self {
         let record = RequestRecord {
             id,
             operation: None,
@@ -79,7 +87,7 @@ impl Watch {
             key: None,
             access_key: None,
             user: None,
-            status: StatusCode::INTERNAL_SERVER_ERROR,
+            status: None,
             error: None,
             unauthenticated: None,
             bytes_in: 0,
@@ -91,6 +99,7 @@ impl Watch {
         Self {
             observer,
             record,
+            body,
             started: Instant::now(),
             first_byte: None,
         }
@@ -99,6 +108,11 @@ impl Watch {
     /// What is told.
     pub(crate) fn record(&mut self) -> &mut RequestRecord {
         &mut self.record
+    }
+
+    /// Whether the request's body was read to its end.
+    pub(crate) fn body_ended(&self) -> bool {
+        self.body.as_ref().is_none_or(|body| body.ended())
     }
 
     /// Bytes of the answer were handed over.
@@ -115,6 +129,7 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
+        self.record.bytes_in = self.body.as_ref().map_or(0, |body| body.bytes());
         self.record.duration = self.started.elapsed();
         self.record.first_byte = self.first_byte.unwrap_or(self.record.duration);
         self.observer.finished(&self.record);

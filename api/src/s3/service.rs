@@ -19,7 +19,7 @@ use super::body::BodyResources;
 use super::code::ErrorCode;
 use super::config::S3Config;
 use super::error::{Framing, S3Error};
-use super::incoming::{Payload, Progress, Tracked};
+use super::incoming::{Payload, Tracked};
 use super::observe::{RequestObserver, RequestRecord, Watch};
 use super::ops::{Call, dispatch};
 use super::reply::{Content, Reply, ReplyBody};
@@ -108,9 +108,14 @@ impl<G: ObjectGateway> S3Service<G> {
         let (parts, body) = request.into_parts();
         let (body, progress) = Tracked::new(body);
         let id = self.inner.ids.next();
-        let mut watch = Watch::new(Arc::clone(&self.inner.observer), id, parts.method.clone());
+        let mut watch = Watch::new(
+            Arc::clone(&self.inner.observer),
+            id,
+            parts.method.clone(),
+            progress,
+        );
         let outcome = self.inner.answer(&parts, body, watch.record()).await;
-        self.inner.finish(&parts, outcome, &progress, watch)
+        self.inner.finish(&parts, outcome, watch)
     }
 }
 
@@ -221,11 +226,10 @@ impl<G: ObjectGateway> Inner<G> {
         &self,
         parts: &Parts,
         outcome: Result<Reply<G::ReadBody>, S3Error>,
-        progress: &Progress,
         mut watch: Watch,
     ) -> Answer<G> {
         let id = watch.record().id;
-        let mut framing = if progress.ended() {
+        let mut framing = if watch.body_ended() {
             Framing::Sound
         } else {
             Framing::Doubtful
@@ -237,8 +241,7 @@ impl<G: ObjectGateway> Inner<G> {
             watch.record().error = Some(error.code());
             self.refusal(parts, &error, watch.record())
         });
-        watch.record().status = reply.status;
-        watch.record().bytes_in = progress.bytes();
+        watch.record().status = Some(reply.status);
         reply.headers.insert(REQUEST_ID, id_header(id));
         reply.headers.insert(HOST_ID, self.host_id.clone());
         if framing == Framing::Doubtful && parts.version <= Version::HTTP_11 {

@@ -278,7 +278,7 @@ async fn every_request_is_told_to_the_observer_once_it_is_over() {
     );
     assert_eq!(
         (record.status, record.error, record.ending),
-        (StatusCode::OK, None, Ending::Complete)
+        (Some(StatusCode::OK), None, Ending::Complete)
     );
     assert_eq!((record.bytes_in, record.bytes_out), (5, 0));
 
@@ -295,7 +295,7 @@ async fn every_request_is_told_to_the_observer_once_it_is_over() {
     let record = house.records.last();
     assert_eq!(
         (record.status, record.error),
-        (StatusCode::NOT_FOUND, Some(ErrorCode::NoSuchKey))
+        (Some(StatusCode::NOT_FOUND), Some(ErrorCode::NoSuchKey))
     );
 
     crate::support::ask::send(&house.service, Ask::get("/books/k").presign(BAD, "60"))

@@ -176,7 +176,6 @@ impl From<CompleteError> for S3Error {
         match error {
             CompleteError::Xml(error) => error.into(),
             CompleteError::Order => ErrorCode::InvalidPartOrder.into(),
-            CompleteError::TooManyParts => ErrorCode::TooManyParts.into(),
             CompleteError::Number => Self::with_message(
                 ErrorCode::InvalidArgument,
                 "PartNumber must be an integer between 1 and 10000, inclusive",

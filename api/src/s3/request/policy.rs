@@ -4,12 +4,13 @@
 //! carried out without it. `docs/reference/s3-api.md` shows this table to users.
 
 use super::headers::Headers;
-use crate::port::{ChecksumAlgorithm, Operation};
+use crate::port::Operation;
 use crate::s3::code::ErrorCode;
 use crate::s3::config::ServerSideEncryption;
 use crate::s3::error::S3Error;
 
 /// What a header is to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meaning {
     /// Read elsewhere, or without consequence whatever its value.
     Understood,
@@ -19,10 +20,8 @@ enum Meaning {
     Within(&'static [Operation]),
     /// Names a storage class.
     StorageClass,
-    /// Names how the server encryption.
+    /// Names how the server encrypts.
     ServerSideEncryption,
-    /// 501.
-    Unknown,
 }
 
 const WRITES: &[Operation] = &[Operation::PutObject, Operation::CreateMultipartUpload];
@@ -42,41 +41,61 @@ const OTHER_CLASSES: [&str; 11] = [
     "FSX_OPENZFS",
 ];
 
-fn meaning(name: &str) -> Meaning {
-    if name.starts_with("x-amz-meta-") {
-        return Meaning::Within(WRITES);
-    }
-    if ChecksumAlgorithm::ALL
-        .into_iter()
-        .any(|algorithm| algorithm.header() == name)
-    {
-        return Meaning::Understood;
-    }
-    match name {
-        // Signature and framing of the body.
-        "x-amz-date" | "x-amz-content-sha256" | "x-amz-decoded-content-length" | "x-amz-trailer" => {
-            Meaning::Understood
-        }
-        // Said by clients about themselves.
-        "x-amz-user-agent" | "x-amz-sdk-checksum-algorithm" => Meaning::Understood,
-        "x-amz-checksum-mode" => Meaning::Only(&["ENABLED"]),
-        "x-amz-checksum-algorithm" => Meaning::Within(&[Operation::CreateMultipartUpload]),
-        "x-amz-checksum-type" => Meaning::Within(&[
+/// Prefix of user metadata, which means something to a few operations and nothing to the others.
+const METADATA: &str = "x-amz-meta-";
+
+/// Every `x-amz-` header that is understood, by name.
+const HEADERS: &[(&str, Meaning)] = &[
+    // What the owner of the bucket owns, nobody else sees: this asks for that.
+    (
+        "x-amz-acl",
+        Meaning::Only(&["private", "bucket-owner-full-control"]),
+    ),
+    ("x-amz-bucket-object-lock-enabled", Meaning::Only(&["false"])),
+    ("x-amz-bypass-governance-retention", Meaning::Only(&["false"])),
+    // A hint, except to those that read it. What counts is the checksum itself.
+    ("x-amz-checksum-algorithm", Meaning::Understood),
+    ("x-amz-checksum-crc32", Meaning::Understood),
+    ("x-amz-checksum-crc32c", Meaning::Understood),
+    ("x-amz-checksum-crc64nvme", Meaning::Understood),
+    ("x-amz-checksum-mode", Meaning::Only(&["ENABLED"])),
+    ("x-amz-checksum-sha1", Meaning::Understood),
+    ("x-amz-checksum-sha256", Meaning::Understood),
+    (
+        "x-amz-checksum-type",
+        Meaning::Within(&[
             Operation::CreateMultipartUpload,
             Operation::CompleteMultipartUpload,
         ]),
-        "x-amz-mp-object-size" => Meaning::Within(&[Operation::CompleteMultipartUpload]),
-        // What the owner of the bucket owns, nobody else sees: these ask for that.
-        "x-amz-acl" => Meaning::Only(&["private", "bucket-owner-full-control"]),
-        "x-amz-object-ownership" => Meaning::Only(&["BucketOwnerEnforced"]),
-        "x-amz-bucket-object-lock-enabled" | "x-amz-bypass-governance-retention" => Meaning::Only(&["false"]),
-        // Nobody is charged, and nothing is archived.
-        "x-amz-request-payer" => Meaning::Only(&["requester"]),
-        "x-amz-optional-object-attributes" => Meaning::Only(&["RestoreStatus"]),
-        "x-amz-storage-class" => Meaning::StorageClass,
-        "x-amz-server-side-encryption" => Meaning::ServerSideEncryption,
-        _ => Meaning::Unknown,
+    ),
+    ("x-amz-content-sha256", Meaning::Understood),
+    ("x-amz-date", Meaning::Understood),
+    ("x-amz-decoded-content-length", Meaning::Understood),
+    (
+        "x-amz-mp-object-size",
+        Meaning::Within(&[Operation::CompleteMultipartUpload]),
+    ),
+    ("x-amz-object-ownership", Meaning::Only(&["BucketOwnerEnforced"])),
+    // Nothing is archived.
+    (
+        "x-amz-optional-object-attributes",
+        Meaning::Only(&["RestoreStatus"]),
+    ),
+    // Nobody is charged.
+    ("x-amz-request-payer", Meaning::Only(&["requester"])),
+    ("x-amz-sdk-checksum-algorithm", Meaning::Understood),
+    ("x-amz-server-side-encryption", Meaning::ServerSideEncryption),
+    ("x-amz-storage-class", Meaning::StorageClass),
+    ("x-amz-trailer", Meaning::Understood),
+    ("x-amz-user-agent", Meaning::Understood),
+];
+
+fn meaning(name: &str) -> Option<Meaning> {
+    if name.starts_with(METADATA) {
+        return Some(Meaning::Understood);
     }
+    let found = HEADERS.binary_search_by(|(known, _)| (*known).cmp(name)).ok()?;
+    HEADERS.get(found).map(|(_, meaning)| *meaning)
 }
 
 /// Refuses a request with an `x-amz-` header that is not understood.
@@ -89,20 +108,20 @@ pub(crate) fn check_amz_headers(
         let (name, value) = header?;
         let name = name.as_str();
         let understood = match meaning(name) {
-            Meaning::Understood => true,
-            Meaning::Only(values) => values.iter().any(|known| known.eq_ignore_ascii_case(value)),
-            Meaning::Within(operations) => operations.contains(&operation),
-            Meaning::StorageClass if value == "STANDARD" => true,
-            Meaning::StorageClass if OTHER_CLASSES.contains(&value) => false,
-            Meaning::StorageClass => {
+            None => false,
+            Some(Meaning::Understood) => true,
+            Some(Meaning::Only(values)) => values.iter().any(|known| known.eq_ignore_ascii_case(value)),
+            Some(Meaning::Within(operations)) => operations.contains(&operation),
+            Some(Meaning::StorageClass) if value == "STANDARD" => true,
+            Some(Meaning::StorageClass) if OTHER_CLASSES.contains(&value) => false,
+            Some(Meaning::StorageClass) => {
                 return Err(
                     S3Error::new(ErrorCode::InvalidStorageClass).detail("StorageClassRequested", value)
                 );
             }
-            Meaning::ServerSideEncryption => {
+            Some(Meaning::ServerSideEncryption) => {
                 value == "AES256" && encryption == ServerSideEncryption::Always && WRITES.contains(&operation)
             }
-            Meaning::Unknown => false,
         };
         if !understood {
             return Err(S3Error::header_not_implemented(name));
@@ -122,8 +141,8 @@ mod tests {
     use http::{HeaderMap, HeaderName, HeaderValue};
     use proptest::prelude::*;
 
-    use super::check_amz_headers;
-    use crate::port::Operation;
+    use super::{HEADERS, METADATA, Meaning, check_amz_headers};
+    use crate::port::{ChecksumAlgorithm, Operation};
     use crate::s3::code::ErrorCode;
     use crate::s3::config::ServerSideEncryption;
     use crate::s3::request::{Headers, Query};
@@ -144,6 +163,47 @@ mod tests {
         check_amz_headers(&headers, operation, encryption)
             .err()
             .map(|error| error.code())
+    }
+
+    #[test]
+    fn the_table_is_in_order_and_knows_every_checksum() {
+        assert!(HEADERS.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        for algorithm in ChecksumAlgorithm::ALL {
+            assert_eq!(super::meaning(algorithm.header()), Some(Meaning::Understood));
+        }
+    }
+
+    /// The rows of the table in the reference that name headers.
+    #[test]
+    fn the_reference_shows_the_table() {
+        let page = include_str!("../../../../docs/reference/s3-api.md");
+        let section = page
+            .split("## Headers")
+            .nth(1)
+            .unwrap()
+            .split("## ")
+            .next()
+            .unwrap();
+        let code =
+            |cell: &str| -> Vec<String> { cell.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
+        let mut shown = Vec::new();
+        for row in section.lines().filter(|line| line.starts_with("| `x-amz-")) {
+            let cells: Vec<&str> = row.split('|').collect();
+            for name in code(cells[1]) {
+                if let Some(Meaning::Only(values)) = super::meaning(&name) {
+                    assert_eq!(code(cells[2]), values, "{name}");
+                }
+                shown.push(name);
+            }
+        }
+        shown.sort();
+        let known: Vec<&str> = HEADERS.iter().map(|(name, _)| *name).collect();
+        let shown: Vec<&str> = shown
+            .iter()
+            .map(String::as_str)
+            .filter(|name| !name.starts_with(METADATA))
+            .collect();
+        assert_eq!(shown, known);
     }
 
     #[test]
@@ -249,8 +309,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_header_nobody_knows_is_never_passed_over(name in "x-amz-[a-z]{1,12}(-[a-z]{1,8})?") {
-            let known = !matches!(super::meaning(&name), super::Meaning::Unknown);
-            prop_assume!(!known);
+            prop_assume!(super::meaning(&name).is_none());
             for operation in Operation::ALL {
                 prop_assert_eq!(check(&name, "x", operation, ServerSideEncryption::Always), Some(ErrorCode::NotImplemented));
             }

@@ -243,7 +243,7 @@ mod tests {
     use http::Method;
     use proptest::prelude::*;
 
-    use super::{TABLE, route};
+    use super::{Level, TABLE, route};
     use crate::port::{BucketName, ObjectKey, Operation};
     use crate::s3::code::ErrorCode;
     use crate::s3::request::{Query, Target};
@@ -273,6 +273,50 @@ mod tests {
                 operation.name()
             );
         }
+    }
+
+    /// The rows of the table in the reference: request, operation, parameters.
+    #[test]
+    fn the_reference_shows_the_table() {
+        let page = include_str!("../../../../docs/reference/s3-api.md");
+        let section = page
+            .split("## Operations")
+            .nth(1)
+            .unwrap()
+            .split("## ")
+            .next()
+            .unwrap();
+        let mut shown = Vec::new();
+        for row in section.lines().filter(|line| line.starts_with("| `")) {
+            let code = |cell: &str| -> Vec<String> {
+                cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+            };
+            let cells: Vec<&str> = row.split('|').collect();
+            let mut parameters = code(cells[3]);
+            parameters.sort();
+            shown.push((code(cells[1]).remove(0), cells[2].trim().to_owned(), parameters));
+        }
+        let known: Vec<_> = TABLE
+            .iter()
+            .map(|row| {
+                let path = match row.level {
+                    Level::Service => "/",
+                    Level::Bucket => "/bucket",
+                    Level::Object => "/bucket/key",
+                };
+                let selectors = row.selectors.join("&");
+                let mark = if selectors.is_empty() { "" } else { "?" };
+                let mut parameters: Vec<String> =
+                    row.parameters.iter().map(|name| (*name).to_owned()).collect();
+                parameters.sort();
+                (
+                    format!("{} {path}{mark}{selectors}", row.method),
+                    row.operation.name().to_owned(),
+                    parameters,
+                )
+            })
+            .collect();
+        assert_eq!(shown, known);
     }
 
     #[test]
