@@ -235,7 +235,7 @@ fn i1_finds_wrong_and_dangling_references() {
                 references: 2,
                 ..blob()
             },
-        )
+        );
     });
     breaks("I1", |state| {
         let content = Content::Blob(BlobId([9; 16]));
@@ -453,7 +453,7 @@ fn i9_finds_a_part_that_nobody_owns() {
                 number: PartNumber::MIN,
             },
             &part(),
-        )
+        );
     });
 }
 
@@ -466,7 +466,7 @@ fn i10_finds_work_that_is_missing_and_work_on_nothing() {
                 short: true,
                 ..blob()
             },
-        )
+        );
     });
     let work = WorkRecord {
         wanted: 2,
@@ -480,7 +480,7 @@ fn i10_finds_work_that_is_missing_and_work_on_nothing() {
                 blob: BLOB,
             },
             &work,
-        )
+        );
     });
     breaks("I10", |state| {
         state.put(
@@ -504,7 +504,7 @@ fn i11_finds_names_and_ids_that_do_not_fit() {
         state.put(&BucketNameKey { name }, &BucketNameRecord { bucket: BucketId(9) });
     });
     breaks("I11", |state| {
-        state.put(&raft_types::keys::CountersKey, &CountersRecord::default())
+        state.put(&raft_types::keys::CountersKey, &CountersRecord::default());
     });
 }
 
