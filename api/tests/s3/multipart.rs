@@ -336,7 +336,7 @@ async fn parts_and_uploads_are_listed_in_pages() {
     );
     assert_eq!(
         at(grouped.text(), "ListMultipartUploadsResult/Upload/UploadId"),
-        [id.clone()]
+        [id.as_str()]
     );
     let marker = (
         values(grouped.text(), "NextKeyMarker").remove(0),

@@ -28,6 +28,9 @@ fn writes() -> Vec<Ask> {
     ]
 }
 
+/// Makes a body of chunks.
+type Tamper = fn(Vec<Vec<u8>>) -> Vec<u8>;
+
 /// A request in signed chunks of `pieces`, its body made by `tamper` of its chunks.
 fn in_chunks(pieces: &[&[u8]], tamper: impl Fn(Vec<Vec<u8>>) -> Vec<u8>) -> Request<Full<bytes::Bytes>> {
     let length: usize = pieces.iter().map(|piece| piece.len()).sum();
@@ -134,7 +137,7 @@ async fn sec_3_the_seed_of_a_chain_of_chunks_is_verified() {
 async fn sec_4_a_chain_of_chunks_holds_or_nothing_is_stored() {
     let house = house();
     let pieces: [&[u8]; 2] = [b"hello ", b"world"];
-    let tampers: [(&str, fn(Vec<Vec<u8>>) -> Vec<u8>); 8] = [
+    let tampers: [(&str, Tamper); 8] = [
         ("a byte changed", |mut chunks| {
             let at = chunks[0].len() - 3;
             chunks[0][at] ^= 1;
