@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 /// `<access key>/<day>/<region>/s3/aws4_request`.
+#[derive(Debug)]
 pub(super) struct CredentialScope<'r> {
     text: Cow<'r, str>,
     access_key: usize,
@@ -101,9 +102,7 @@ mod tests {
 
     #[test]
     fn a_credential_is_an_access_key_and_a_scope() {
-        let scope = parse("AKIA/20130524/us-east-1/s3/aws4_request")
-            .ok()
-            .expect("well-formed");
+        let scope = parse("AKIA/20130524/us-east-1/s3/aws4_request").expect("well-formed");
         assert_eq!(scope.access_key(), "AKIA");
         assert_eq!(scope.region(), "us-east-1");
         assert_eq!(scope.scope(), "20130524/us-east-1/s3/aws4_request");
@@ -111,9 +110,7 @@ mod tests {
 
     #[test]
     fn an_access_key_may_hold_slashes() {
-        let scope = parse("a/b/c/20130524/eu/s3/aws4_request")
-            .ok()
-            .expect("well-formed");
+        let scope = parse("a/b/c/20130524/eu/s3/aws4_request").expect("well-formed");
         assert_eq!(scope.access_key(), "a/b/c");
         assert_eq!(scope.region(), "eu");
     }

@@ -28,8 +28,10 @@ pub(super) struct Reserved {
 /// A reservation that waits for its turn.
 #[derive(Default)]
 pub(super) struct Reservation {
-    waiting: Option<Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send>>>,
+    waiting: Option<Waiting>,
 }
+
+type Waiting = Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send>>;
 
 /// Chunks up to this many bytes are not counted: a connection's buffers hold as much anyway, and the
 /// usual chunk of 64 KiB then touches no shared counter.
@@ -42,12 +44,6 @@ impl ChunkMemory {
         Self {
             kibibytes: Arc::new(Semaphore::new(kibibytes.min(Semaphore::MAX_PERMITS))),
         }
-    }
-
-    /// Bytes that are free.
-    #[cfg(test)]
-    pub(super) fn free(&self) -> u64 {
-        self.kibibytes.available_permits() as u64 * 1024
     }
 }
 

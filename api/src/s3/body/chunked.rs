@@ -224,7 +224,7 @@ impl ChunkDecoder {
             held: Held::default(),
         };
         // A chunk that is there as a whole is verified where it lies.
-        let waits = input.len() as u64 <= size;
+        let waits = (input.len() as u64) < size;
         Ok(if waits {
             State::Granting(chunk)
         } else {

@@ -61,7 +61,7 @@ enum Decoder {
     /// The bytes are the payload; so many are left.
     Whole(u64),
     /// Framed as `aws-chunked`.
-    Chunked(ChunkDecoder),
+    Chunked(Box<ChunkDecoder>),
 }
 
 /// What the payload must turn out to be.
@@ -123,25 +123,21 @@ impl BodyResources {
             DeclaredChecksum::Trailer(algorithm) => Some(algorithm),
             DeclaredChecksum::Header(_) | DeclaredChecksum::None => None,
         };
-        let (decoder, sha256) = match payload {
-            PayloadMode::Unsigned => (Decoder::Whole(length), None),
-            PayloadMode::Sha256(sha256) => (Decoder::Whole(length), Some(sha256)),
+        let sha256 = match payload {
+            PayloadMode::Sha256(sha256) => Some(sha256),
+            PayloadMode::Unsigned | PayloadMode::SignedChunks { .. } | PayloadMode::UnsignedChunks => None,
+        };
+        let decoder = match payload {
+            PayloadMode::Unsigned | PayloadMode::Sha256(_) => Decoder::Whole(length),
             PayloadMode::SignedChunks { signer, trailer } => {
-                let trailer = match trailer {
-                    TrailerMode::Signed => Some(TrailerReader::new(announced, trailer)),
-                    TrailerMode::None => None,
-                };
-                (
-                    Decoder::Chunked(ChunkDecoder::new(length, Some(signer), trailer)),
-                    None,
-                )
+                let reader = trailer
+                    .is_signed()
+                    .then(|| TrailerReader::new(announced, trailer));
+                Decoder::chunked(ChunkDecoder::new(length, Some(signer), reader))
             }
             PayloadMode::UnsignedChunks => {
-                let trailer = TrailerReader::new(announced, TrailerMode::None);
-                (
-                    Decoder::Chunked(ChunkDecoder::new(length, None, Some(trailer))),
-                    None,
-                )
+                let reader = TrailerReader::new(announced, TrailerMode::None);
+                Decoder::chunked(ChunkDecoder::new(length, None, Some(reader)))
             }
         };
         RequestBody {
@@ -227,6 +223,10 @@ where
 }
 
 impl Decoder {
+    fn chunked(decoder: ChunkDecoder) -> Self {
+        Self::Chunked(Box::new(decoder))
+    }
+
     fn step(&mut self, input: &mut Bytes) -> Result<Step, BodyError> {
         match self {
             Self::Chunked(decoder) => decoder.step(input),

@@ -93,10 +93,11 @@ impl TrailerReader {
         }
         let text = std::str::from_utf8(text).map_err(|_| BodyError::MalformedTrailer)?;
         let (name, value) = text.split_once(':').ok_or(BodyError::MalformedTrailer)?;
+        let value = value.trim_start_matches(' ');
         if name.eq_ignore_ascii_case(SIGNATURE) {
-            self.signature(value.trim_ascii(), signer)?;
+            self.signature(value, signer)?;
         } else {
-            self.field(name, value.trim_ascii())?;
+            self.field(name, value)?;
         }
         self.blank = if bare_lf { Blank::Passes } else { Blank::Ends };
         Ok(Line::Middle)
