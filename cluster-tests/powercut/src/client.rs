@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Process, Stdio};
 use std::time::Duration;
@@ -75,6 +76,8 @@ impl PowerCutFs {
         if let Some(budget) = options.space_budget {
             process.arg("--space-budget").arg(budget.to_string());
         }
+        // Not in the group that a terminal's Ctrl-C kills: it must live long enough to unmount.
+        process.process_group(0);
         process
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

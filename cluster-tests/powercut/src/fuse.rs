@@ -11,34 +11,26 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use fuser::{
-    AccessFlags, BsdFileFlags, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation,
-    INodeNo, InitFlags, KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData,
-    ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, Request,
-    TimeOrNow, WriteFlags,
+    AccessFlags, BsdFileFlags, Errno, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags,
+    KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory,
+    ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, Request, TimeOrNow, WriteFlags,
 };
-use rustix::fs::{FileType as Kind, Mode, RawMode};
+use rustix::fs::{FileType as Kind, RawMode};
 
 use crate::delay::DelayLine;
-use crate::state::{AttrChange, FallocateMode, Ownership, Replace, Seek, Special, SpecialKind};
-use crate::sync::{Progress, SyncRequest, SyncScope, WriteSync};
-use crate::volume::{Attr, AttrKind, Handle, NewNode, Volume};
+use crate::state::{self, AttrChange, Ownership, Replace, Seek, Special, SpecialKind};
+use crate::sync::{Progress, SyncRequest, SyncScope};
+use crate::translate::{fallocate_mode, file_attr, file_type, moment, number, owed_sync, owner, permissions};
+use crate::volume::{Attr, Handle, NewNode, Volume};
 
 /// How long the kernel may believe a name or an attribute.
 const NO_TIME: Duration = Duration::ZERO;
 
 /// Numbers of inodes are never used twice, so there is one generation.
 const GENERATION: Generation = Generation(0);
-
-/// `O_DSYNC` and `O_SYNC`, which contains it, on all architectures but a few old ones. (For
-/// rustix the two are the same.)
-const O_DSYNC: i32 = 0o10_000;
-const O_SYNC: i32 = 0o4_010_000;
-
-/// The size of a block that `stat` counts in, in bytes.
-const STAT_BLOCKS_PER_PAGE: u64 = 8;
 
 /// A volume as the kernel sees it.
 pub(crate) struct FuseVolume {
@@ -59,8 +51,8 @@ impl FuseVolume {
     /// Answers when a sync is through, which may be later.
     fn settle(
         &self,
-        progress: crate::state::Result<Progress>,
-        answer: impl FnOnce(crate::state::Result<()>) + Send + 'static,
+        progress: state::Result<Progress>,
+        answer: impl FnOnce(state::Result<()>) + Send + 'static,
     ) {
         match progress {
             Ok(Progress::Done) => answer(Ok(())),
@@ -75,7 +67,7 @@ impl FuseVolume {
 
     fn sync(&self, ino: INodeNo, request: SyncRequest, reply: ReplyEmpty) {
         self.settle(self.volume.begin_sync(ino.0, request), move |result| {
-            finish(result, reply)
+            finish(result, reply);
         });
     }
 
@@ -444,108 +436,23 @@ impl Filesystem for FuseVolume {
     }
 }
 
-fn finish(result: crate::state::Result<()>, reply: ReplyEmpty) {
+fn finish(result: state::Result<()>, reply: ReplyEmpty) {
     match result {
         Ok(()) => reply.ok(),
         Err(error) => reply.error(number(error)),
     }
 }
 
-fn entry(result: crate::state::Result<Attr>, reply: ReplyEntry) {
+fn entry(result: state::Result<Attr>, reply: ReplyEntry) {
     match result {
         Ok(attr) => reply.entry(&NO_TIME, &file_attr(&attr), GENERATION),
         Err(error) => reply.error(number(error)),
     }
 }
 
-fn attributes(result: crate::state::Result<Attr>, reply: ReplyAttr) {
+fn attributes(result: state::Result<Attr>, reply: ReplyAttr) {
     match result {
         Ok(attr) => reply.attr(&NO_TIME, &file_attr(&attr)),
         Err(error) => reply.error(number(error)),
-    }
-}
-
-fn number(error: rustix::io::Errno) -> Errno {
-    Errno::from_i32(error.raw_os_error())
-}
-
-fn owner(request: &Request, mode: u32) -> Ownership {
-    Ownership {
-        mode: permissions(mode),
-        uid: request.uid(),
-        gid: request.gid(),
-    }
-}
-
-/// The permission bits of a mode, which fit by the mask.
-fn permissions(mode: u32) -> u16 {
-    (Mode::from_raw_mode(mode as RawMode).bits() & 0o7777) as u16
-}
-
-fn moment(time: TimeOrNow) -> SystemTime {
-    match time {
-        TimeOrNow::SpecificTime(time) => time,
-        TimeOrNow::Now => SystemTime::now(),
-    }
-}
-
-/// What a handle's flags ask of each write. The kernel sets them for `RWF_SYNC` and `RWF_DSYNC` too.
-fn owed_sync(flags: OpenFlags) -> WriteSync {
-    if flags.0 & O_SYNC == O_SYNC {
-        WriteSync::All
-    } else if flags.0 & O_DSYNC != 0 {
-        WriteSync::Data
-    } else {
-        WriteSync::None
-    }
-}
-
-fn fallocate_mode(mode: i32) -> Option<FallocateMode> {
-    use rustix::fs::FallocateFlags as Flags;
-    let flags = Flags::from_bits_retain(mode as u32);
-    if flags.is_empty() {
-        Some(FallocateMode::Extend)
-    } else if flags == Flags::KEEP_SIZE {
-        Some(FallocateMode::Reserve)
-    } else if flags == Flags::PUNCH_HOLE | Flags::KEEP_SIZE {
-        Some(FallocateMode::Punch)
-    } else if flags == Flags::ZERO_RANGE {
-        Some(FallocateMode::Zero)
-    } else if flags == Flags::ZERO_RANGE | Flags::KEEP_SIZE {
-        Some(FallocateMode::ZeroInside)
-    } else {
-        None
-    }
-}
-
-fn file_type(kind: AttrKind) -> FileType {
-    match kind {
-        AttrKind::File => FileType::RegularFile,
-        AttrKind::Directory => FileType::Directory,
-        AttrKind::Symlink => FileType::Symlink,
-        AttrKind::Special(SpecialKind::Pipe) => FileType::NamedPipe,
-        AttrKind::Special(SpecialKind::Socket) => FileType::Socket,
-        AttrKind::Special(SpecialKind::CharDevice) => FileType::CharDevice,
-        AttrKind::Special(SpecialKind::BlockDevice) => FileType::BlockDevice,
-    }
-}
-
-fn file_attr(attr: &Attr) -> FileAttr {
-    FileAttr {
-        ino: INodeNo(attr.ino),
-        size: attr.size,
-        blocks: attr.pages * STAT_BLOCKS_PER_PAGE,
-        atime: attr.atime,
-        mtime: attr.mtime,
-        ctime: attr.ctime,
-        crtime: UNIX_EPOCH,
-        kind: file_type(attr.kind),
-        perm: attr.mode,
-        nlink: attr.nlink,
-        uid: attr.uid,
-        gid: attr.gid,
-        rdev: attr.device,
-        blksize: crate::state::PAGE as u32,
-        flags: 0,
     }
 }

@@ -43,6 +43,17 @@
 //! either the mount goes on with the surviving state ([`Control::power_on`]), or that state is
 //! written into a plain folder ([`Control::materialize`]).
 //!
+//! # What programs must know
+//!
+//! A program syncs the folders that it creates, and so does whoever creates folders for it: RocksDB
+//! syncs its own folder at every step, but neither the parent in which that folder was created nor
+//! the parent in which a checkpoint appears. SQLite and RocksDB are otherwise correct under this
+//! model, at every boundary.
+//!
+//! While a sync is under way the kernel lets nobody write to the same file: a FUSE file system is
+//! asked to sync under the inode's lock. So with slow syncs a group commit forms in the program
+//! later than it would on ext4.
+//!
 //! # What lives here
 //!
 //! The client ([`PowerCutFs`], [`Control`]), its vocabulary ([`Command`], [`Answer`] and their
@@ -65,6 +76,7 @@ mod server;
 mod skip;
 mod state;
 mod sync;
+mod translate;
 mod volume;
 
 pub use client::{Control, ControlError, PowerCutFs};

@@ -3,6 +3,7 @@
 //! One JSON object per line over a Unix socket, one answer per request, in order. These types are
 //! the vocabulary of the client too, so a test names faults and cuts in the terms used here.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -143,10 +144,10 @@ pub enum UnsyncedNames {
     Kept,
 }
 
-/// What a cut kept and lost.
+/// What a cut kept and lost. Print it when a test fails: it names the seed.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct CutReport {
-    /// The seed of the policy, to be printed when a test fails.
+    /// The seed of the policy.
     pub seed: u64,
     /// Boundaries passed so far.
     pub boundaries: u64,
@@ -248,7 +249,9 @@ pub enum Effect {
     /// The sync answers success and makes nothing durable: the mutant of a program without it.
     /// Only for [`OpClass::SyncFile`] and [`OpClass::SyncDir`].
     Ignore,
-    /// The sync takes this long, and makes durable what was there when it began.
+    /// The sync takes this long, and makes durable what was there when it began. The kernel lets
+    /// nobody write to that file, or change names in that directory, meanwhile: a FUSE file system
+    /// is asked to sync under the inode's lock, where ext4 and XFS need none.
     /// Only for [`OpClass::SyncFile`] and [`OpClass::SyncDir`].
     DelayMillis(u64),
 }
@@ -370,6 +373,26 @@ impl CutPolicy {
     /// The system has no randomness to give.
     pub fn draw_seed() -> std::io::Result<u64> {
         getrandom::u64().map_err(|error| std::io::Error::other(error.to_string()))
+    }
+}
+
+impl fmt::Display for CutReport {
+    /// What to print when a test fails: enough to replay the cut.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            seed,
+            boundaries,
+            unsynced_files,
+            torn_files,
+            lost_bytes,
+            lost_names,
+            kept_names,
+        } = self;
+        write!(
+            out,
+            "cut with seed {seed} after boundary {boundaries}: {lost_bytes} bytes lost in {unsynced_files} \
+             unsynced files ({torn_files} torn), {lost_names} changes of names lost, {kept_names} kept"
+        )
     }
 }
 
