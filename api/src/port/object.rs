@@ -140,8 +140,8 @@ pub struct DeleteObject {
     pub bucket: BucketName,
     /// The key.
     pub key: ObjectKey,
-    /// Decided where the delete is applied. A key that is not there meets no `If-Match`, and its
-    /// deletion succeeds all the same.
+    /// Decided where the delete is applied. With `If-Match` a key that is not there is
+    /// [`NoSuchKey`](super::Error::NoSuchKey); without, its deletion succeeds.
     pub conditions: WriteConditions,
 }
 

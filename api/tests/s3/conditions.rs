@@ -119,7 +119,7 @@ async fn deletes_are_conditional_too() {
         .header("if-match", HELLO)
         .ask(&house)
         .await
-        .expect(204);
+        .expect_error(404, "NoSuchKey");
 }
 
 #[tokio::test]

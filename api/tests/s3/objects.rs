@@ -311,7 +311,7 @@ async fn every_request_is_told_to_the_observer_once_it_is_over() {
 
     // A read that breaks off, and one whose client leaves.
     house.gateway.store("books", "large", vec![1; 5000]);
-    house.gateway.state().broken_reads = Some(2);
+    house.gateway.state().broken_reads = Some((2, crate::support::gateway::BrokenRead::Fails));
     let answer = house
         .service
         .handle(Ask::get("/books/large").sign(ALICE).request)

@@ -1,7 +1,12 @@
 //! Ranges and parts of objects.
 
+use api::s3::Ending;
+use http_body_util::BodyExt as _;
+
 use crate::support::House;
-use crate::support::ask::{Answer, Ask};
+use crate::support::ask::{ALICE, Answer, Ask};
+use crate::support::gateway::BrokenRead;
+use crate::support::wire::{Wire, bytes};
 
 async fn ten() -> House {
     let house = House::with_books();
@@ -132,13 +137,37 @@ async fn a_part_of_an_object_can_be_read_by_number() {
 async fn a_body_that_breaks_off_breaks_the_connection_and_is_never_short() {
     let house = House::with_books();
     house.gateway.store("books", "k", vec![7; 3000]);
-    house.gateway.state().broken_reads = Some(1);
-    let request = Ask::get("/books/k").sign(crate::support::ask::ALICE).request;
-    let answer = house.service.handle(request).await;
-    assert_eq!(answer.headers()["content-length"], "3000");
+    for (after, how) in [
+        (1, BrokenRead::Fails),
+        (0, BrokenRead::Stops),
+        (2, BrokenRead::Stops),
+        (1, BrokenRead::GoesOn),
+    ] {
+        house.gateway.state().broken_reads = Some((after, how));
+        let answer = house
+            .service
+            .handle(Ask::get("/books/k").sign(ALICE).request)
+            .await;
+        assert_eq!(answer.headers()["content-length"], "3000");
+        let mut body = answer.into_body();
+        let mut sent = 0;
+        let broken = loop {
+            match body.frame().await {
+                Some(Ok(frame)) => sent += frame.data_ref().unwrap().len(),
+                Some(Err(_)) => break true,
+                None => break false,
+            }
+        };
+        assert!(broken && sent <= 3000, "{how:?}: {sent}");
+        assert_eq!(house.records.last().ending, Ending::Aborted, "{how:?}");
+    }
+    house.gateway.state().broken_reads = Some((1, BrokenRead::Stops));
+    let mut wire = Wire::open(&house);
+    wire.write(bytes(&Ask::get("/books/k").sign(ALICE).request, b""))
+        .await;
+    let answer = wire.read_to_close().await;
     assert!(
-        http_body_util::BodyExt::collect(answer.into_body())
-            .await
-            .is_err()
+        answer.starts_with("HTTP/1.1 200") && answer.len() < 3000,
+        "cut off in the middle"
     );
 }

@@ -86,6 +86,8 @@ const HEADERS: &[(&str, Meaning)] = &[
     ("x-amz-sdk-checksum-algorithm", Meaning::Understood),
     ("x-amz-server-side-encryption", Meaning::ServerSideEncryption),
     ("x-amz-storage-class", Meaning::StorageClass),
+    // An offer to take a checksum behind the body, which need not be taken up.
+    ("x-amz-te", Meaning::Only(&["append-md5"])),
     ("x-amz-trailer", Meaning::Understood),
     ("x-amz-user-agent", Meaning::Understood),
 ];

@@ -20,7 +20,7 @@ use futures_util::stream;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::ask::{ALICE, BOB};
-pub(crate) use state::items;
+pub(crate) use state::{BrokenRead, items};
 use state::{Bucket, Object, State, check, credential, owner};
 
 /// The node. Clones share it.
@@ -364,9 +364,15 @@ impl ObjectGateway for MemoryGateway {
             .chunks(1000)
             .map(|piece| Ok(bytes.slice_ref(piece)))
             .collect();
-        if let Some(after) = self.state().broken_reads {
-            pieces.truncate(after);
-            pieces.push(Err(Error::Internal));
+        if let Some((after, how)) = self.state().broken_reads {
+            match how {
+                BrokenRead::Fails => {
+                    pieces.truncate(after);
+                    pieces.push(Err(Error::Internal));
+                }
+                BrokenRead::Stops => pieces.truncate(after),
+                BrokenRead::GoesOn => pieces.insert(after, Ok(Bytes::from(vec![0; 2500]))),
+            }
         }
         Ok(stream::iter(pieces))
     }
@@ -380,10 +386,7 @@ impl ObjectGateway for MemoryGateway {
         let mut state = self.enter(&caller, "delete_object", &request.bucket)?;
         let marker = state.markers.get(request.key.as_str()).cloned();
         let objects = &mut state.bucket(&request.bucket)?.objects;
-        let Some(object) = objects.get(request.key.as_str()) else {
-            return Ok(DeletedObject { marker });
-        };
-        check(&request.conditions, Some(object))?;
+        check(&request.conditions, objects.get(request.key.as_str()))?;
         objects.remove(request.key.as_str());
         Ok(DeletedObject { marker })
     }

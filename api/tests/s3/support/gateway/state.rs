@@ -12,6 +12,17 @@ use tokio::sync::Notify;
 
 use super::uploads::Upload;
 
+/// What can go wrong in the middle of a read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum BrokenRead {
+    /// An error.
+    Fails,
+    /// An end, as if that were all.
+    Stops,
+    /// A piece longer than what is left.
+    GoesOn,
+}
+
 /// What it knows, and how it is to misbehave.
 #[derive(Default)]
 pub(crate) struct State {
@@ -29,8 +40,8 @@ pub(crate) struct State {
     pub(crate) barrier: Option<Error>,
     /// Answer of every operation.
     pub(crate) fault: Option<Error>,
-    /// Where reads break off.
-    pub(crate) broken_reads: Option<usize>,
+    /// How reads go wrong, after so many pieces.
+    pub(crate) broken_reads: Option<(usize, BrokenRead)>,
     /// What completions wait for.
     pub(crate) hold_completion: Option<Arc<Notify>>,
     pub(crate) encryption: Option<Encryption>,
