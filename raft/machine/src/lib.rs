@@ -16,6 +16,8 @@ pub mod invariants;
 pub mod listed;
 pub mod queries;
 
+#[cfg(test)]
+mod counting;
 mod effect;
 mod fault;
 mod memory;

@@ -94,3 +94,48 @@ impl Value for ETag {
         Ok(ETag { md5: *md5, parts })
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn etags_read_back_from_text_and_wire(md5 in any::<[u8; 16]>(), parts in proptest::option::of(1..=10_000_u16)) {
+            let etag = ETag { md5, parts };
+            prop_assert_eq!(etag.to_string().parse(), Ok(etag));
+            let mut out = Vec::new();
+            etag.put(1, &mut out);
+            prop_assert_eq!(out.len(), etag.size(1));
+            prop_assert_eq!(ETag::take(Raw::Bytes(Bytes::from(out.split_off(2)))), Ok(etag));
+        }
+    }
+
+    #[test]
+    fn an_etag_has_one_spelling() {
+        let md5 = "ab".repeat(16);
+        assert_eq!(md5.parse(), Ok(ETag::of_whole([0xab; 16])));
+        assert_eq!(format!("{md5}-12").parse(), Ok(ETag::of_parts([0xab; 16], 12)));
+        for text in [
+            "".to_owned(),
+            md5.to_uppercase(),
+            format!("\"{md5}\""),
+            format!("{md5}-"),
+            format!("{md5}-0"),
+            format!("{md5}-01"),
+            format!("{md5}-+1"),
+            format!("{md5}-65536"),
+            format!("{md5}-1-1"),
+        ] {
+            assert!(text.parse::<ETag>().is_err(), "{text}");
+        }
+        assert_eq!(
+            ETag::take(Raw::Bytes(Bytes::from_static(&[0; 17]))),
+            Err(Problem::Length(17))
+        );
+    }
+}

@@ -257,3 +257,73 @@ impl Value for ObjectKey {
         Self::new(raw.bytes()?).map_err(|error| Problem::Invalid(error.to_string()))
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bucket_names_follow_the_rules_of_s3() {
+        for name in [
+            "abc",
+            "my-bucket",
+            "my.bucket.1",
+            "1abc",
+            "a1-",
+            "x".repeat(63).as_str(),
+            "192.168.1",
+        ] {
+            let expected = name != "a1-";
+            assert_eq!(BucketName::new(name).is_ok(), expected, "{name}");
+        }
+        for name in [
+            "",
+            "ab",
+            "Abc",
+            "a_b",
+            "-abc",
+            "abc-",
+            ".abc",
+            "a..b",
+            "192.168.1.1",
+            "xn--abc",
+            "sthree-abc",
+            "abc-s3alias",
+            "abc--ol-s3",
+            "a b",
+            "a/b",
+            "ab\u{e9}",
+            "x".repeat(64).as_str(),
+        ] {
+            assert!(BucketName::new(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn labels_are_short_and_plain() {
+        for name in ["n", "node-1", "Node_1.example", "x".repeat(63).as_str()] {
+            assert!(NodeName::new(name).is_ok(), "{name}");
+        }
+        for name in [
+            "",
+            "-node",
+            "node 1",
+            "node/1",
+            "n\u{e9}",
+            "x".repeat(64).as_str(),
+        ] {
+            assert!(NodeName::new(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn object_keys_are_utf_8_of_1_to_1024_bytes() {
+        assert!(ObjectKey::new(Bytes::new()).is_err());
+        assert!(ObjectKey::new(vec![b'a'; 1024]).is_ok());
+        assert!(ObjectKey::new(vec![b'a'; 1025]).is_err());
+        assert!(ObjectKey::new(vec![0xff]).is_err());
+        assert!(ObjectKey::new(vec![0]).is_ok());
+        assert_eq!(ObjectKey::new("//ä").unwrap().as_str(), "//ä");
+    }
+}

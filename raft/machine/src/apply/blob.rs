@@ -3,7 +3,7 @@
 use raft_types::commands::{
     AddReplica, ClearSuspect, ConfirmDeleted, GarbageRow, GiveUpAttempts, MarkSuspect, RemoveReplica,
 };
-use raft_types::keys::{BlobKey, GarbageKey, WorkKey};
+use raft_types::keys::{BlobKey, EpochKey, GarbageKey, WorkKey};
 use raft_types::records::{
     BlobRecord, DeathCause, GarbageRecord, IncidentKind, ReplicaState, WorkKind, WorkRecord,
 };
@@ -70,6 +70,12 @@ pub(super) fn give_up<T: ReadTables>(
         return Err(Stop::malformed("a command names 256 attempts at most"));
     }
     for attempt in &command.attempts {
+        let epoch = attempt.address.epoch;
+        // An epoch that is forgotten was swept; nothing of it is left to hand over.
+        let is_known = context.get(&EpochKey { epoch })?.is_some();
+        if is_known && !attempts::is_own(context, context.session, &attempt.address)? {
+            return Err(Rejection::EpochNotOpen(epoch).into());
+        }
         written::give_up(context, attempt)?;
     }
     Ok(Outcome::Done)

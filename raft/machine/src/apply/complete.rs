@@ -223,18 +223,15 @@ pub(super) fn expire<T: ReadTables>(
         limit.saturating_add(1),
     )?;
     context.scanned(due.len())?;
+    let now = context.now;
     let mut forgotten = 0;
-    for (key, _) in due.iter().take(limit).filter(|(key, _)| key.due <= context.now) {
-        context
-            .tx
-            .delete(raft_types::keys::TableKey::to_bytes(&CompletionKey {
-                upload: key.upload,
-            }));
-        context.tx.delete(raft_types::keys::TableKey::to_bytes(key));
+    for (key, _) in due.iter().take(limit).filter(|(key, _)| key.due <= now) {
+        context.delete(&CompletionKey { upload: key.upload });
+        context.delete(key);
         forgotten += 1;
     }
     let next = due.get(forgotten);
-    let finished = next.is_none_or(|(key, _)| key.due > context.now);
+    let finished = next.is_none_or(|(key, _)| key.due > now);
     Ok(Outcome::Released(Released {
         finished,
         after: forgotten as u64,

@@ -2,10 +2,12 @@
 
 mod cursor;
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
+use raft_types::keys::Table;
 
 use crate::port::{ReadTables, StorageFault};
 pub use cursor::MergedCursor;
@@ -22,7 +24,19 @@ pub struct Transaction<'t, T> {
     /// What this command has written, with what stood there before: how to undo it.
     undo: Vec<(Bytes, Option<Slot>)>,
     command: u64,
+    /// Rows of the base that nearly every command reads. The base does not change meanwhile.
+    hot: RefCell<HashMap<Bytes, Option<Bytes>>>,
 }
+
+/// Tables whose few rows nearly every command reads: they are read from the base once per transaction.
+const HOT: [Table; 6] = [
+    Table::Cluster,
+    Table::Buckets,
+    Table::Backends,
+    Table::Sessions,
+    Table::Epochs,
+    Table::Keys,
+];
 
 /// A written row.
 #[derive(Clone, Debug)]
@@ -41,6 +55,7 @@ impl<'t, T: ReadTables> Transaction<'t, T> {
             overlay: BTreeMap::new(),
             undo: Vec::new(),
             command: 0,
+            hot: RefCell::new(HashMap::new()),
         }
     }
 
@@ -90,6 +105,17 @@ impl<'t, T: ReadTables> Transaction<'t, T> {
         self.set(key, None);
     }
 
+    fn get_hot(&self, key: &[u8]) -> Result<Option<Bytes>, StorageFault> {
+        if let Some(known) = self.hot.borrow().get(key) {
+            return Ok(known.clone());
+        }
+        let value = self.base.get(key)?;
+        self.hot
+            .borrow_mut()
+            .insert(Bytes::copy_from_slice(key), value.clone());
+        Ok(value)
+    }
+
     fn set(&mut self, key: Bytes, value: Option<Bytes>) {
         let slot = Slot {
             value,
@@ -110,6 +136,11 @@ impl<'t, T: ReadTables> Transaction<'t, T> {
     }
 }
 
+fn is_hot(key: &[u8]) -> bool {
+    key.first()
+        .is_some_and(|table| HOT.iter().any(|hot| hot.number() == *table))
+}
+
 impl<T: ReadTables> ReadTables for Transaction<'_, T> {
     type Cursor<'a>
         = MergedCursor<'a, T::Cursor<'a>>
@@ -119,6 +150,7 @@ impl<T: ReadTables> ReadTables for Transaction<'_, T> {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StorageFault> {
         match self.overlay.get(key) {
             Some(slot) => Ok(slot.value.clone()),
+            None if is_hot(key) => self.get_hot(key),
             None => self.base.get(key),
         }
     }

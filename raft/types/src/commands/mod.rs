@@ -179,3 +179,6 @@ impl Command {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,12 @@
 //! Replicas: added, suspected, removed, confirmed as deleted.
 
 use raft_types::commands::{
-    AddReplica, ClearSuspect, ConfirmDeleted, GarbageRow, MarkSuspect, RemoveReplica,
+    AddReplica, ClearSuspect, ConfirmDeleted, GarbageRow, GiveUpAttempts, MarkSuspect, RemoveReplica,
 };
 use raft_types::records::{DeathCause, ReplicaState, WorkKind};
 use raft_types::{Attempt, BackendId, BlobId, Command, EpochId, Rejection};
 
-use super::fixture::{Machine, replica, row_of, written_of};
+use super::fixture::{Machine, attempt, replica, row_of, written_of};
 use crate::queries::{self, AttemptState, attempt_state};
 
 fn add(machine: &Machine, blob: BlobId, backend: u32, attempt: u32) -> Command {
@@ -272,4 +272,24 @@ fn m2_garbage_is_paged_by_backend_and_by_the_index_of_death() {
     let first = page(u64::MAX, 2);
     let rest = queries::garbage(&machine.tables, BackendId(1), u64::MAX, Some(&first[1].0), 10).unwrap();
     assert_eq!((first.len(), rest.len(), rest[0].0.died), (2, 1, died[2]));
+}
+
+#[test]
+fn nobody_gives_up_the_attempts_of_another_session() {
+    let mut machine = Machine::ready();
+    let other = machine.open_session(2, 1);
+    let blob = machine.blob_id();
+    let give_up = |epoch| {
+        Command::GiveUpAttempts(GiveUpAttempts {
+            attempts: vec![attempt(blob, 1, epoch, 0)],
+        })
+    };
+    assert_eq!(
+        machine.rejection(give_up(other.epoch)),
+        Rejection::EpochNotOpen(other.epoch)
+    );
+    machine.done(give_up(EpochId(99)));
+    assert!(machine.garbage(1).is_empty());
+    machine.done(give_up(machine.session.epoch));
+    assert_eq!(machine.garbage(1).len(), 1);
 }

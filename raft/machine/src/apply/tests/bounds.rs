@@ -1,10 +1,12 @@
 //! Every command is bounded (C5).
 
 use raft_types::commands::{CommitPart, ConfirmDeleted, DeleteObjects, DeleteTarget, GiveUpAttempts};
+use raft_types::keys::Table;
 use raft_types::records::Versioning;
 use raft_types::{Attempt, BackendId, BlobAttempt, Command, Envelope, Outcome, Record, Rejection, limits};
 
 use super::fixture::{MIB, Machine, attempt, key, row_of};
+use crate::counting::Counting;
 use crate::transaction::Transaction;
 use crate::{EntryContext, queries};
 
@@ -129,6 +131,7 @@ fn c5_a_release_passes_over_listed_parts_a_bounded_number_at_a_time() {
 /// invariants in between.
 fn put_parts(machine: &mut Machine, part: &CommitPart, count: u16) {
     let mut writes = Vec::new();
+    let mut log = Vec::new();
     {
         let mut transaction = Transaction::new(&machine.tables);
         for number in 1..=count {
@@ -150,10 +153,12 @@ fn put_parts(machine: &mut Machine, part: &CommitPart, count: u16) {
             };
             let applied = crate::apply(&mut transaction, &at, envelope.encode()).unwrap();
             assert_eq!(applied.outcome, Outcome::Done);
+            log.push((at, envelope.encode()));
         }
         writes.extend(transaction.into_writes());
     }
     machine.tables.write(writes);
+    machine.log.extend(log);
 }
 
 #[test]
@@ -211,6 +216,7 @@ fn c5_a_version_id_is_unique_within_an_entry_of_many_commands() {
             panic!("{:?}", applied.outcome);
         };
         versions.push(committed.version);
+        machine.log.push((at, envelope.encode()));
     }
     assert!(versions.is_sorted_by(|a, b| a < b));
     let writes: Vec<_> = transaction.into_writes().collect();
@@ -222,4 +228,44 @@ fn c5_a_version_id_is_unique_within_an_entry_of_many_commands() {
             .versions,
         9
     );
+}
+
+#[test]
+fn m1_a_put_among_many_costs_three_lookups_and_no_scan() {
+    let mut machine = Machine::ready();
+    machine.put("key");
+    let mut envelopes = Vec::new();
+    for name in ["key", "new", "other"] {
+        let written = machine.written(10);
+        let commit = machine.commit(name, written);
+        let seq = machine.session.next;
+        machine.session.next += 1;
+        let command = Command::CommitObject(Box::new(commit));
+        envelopes.push(Envelope::numbered(machine.session.id, seq, seq, command));
+    }
+    let counting = Counting::new(&machine.tables);
+    let mut transaction = Transaction::new(&counting);
+    let mut lookups = Vec::new();
+    let mut rows = Vec::new();
+    for (position, envelope) in envelopes.iter().enumerate() {
+        let (index, position) = (machine.index + 1, position as u32);
+        let at = EntryContext {
+            term: 1,
+            index,
+            position,
+            now: machine.now,
+        };
+        let before = transaction.len();
+        let applied = crate::apply(&mut transaction, &at, envelope.encode()).unwrap();
+        assert!(matches!(applied.outcome, Outcome::Committed(_)));
+        lookups.push(counting.take_gets());
+        rows.push(transaction.len() - before);
+    }
+    let tables = |keys: &[bytes::Bytes]| keys.iter().map(|key| key[0]).collect::<Vec<_>>();
+    let cold = [Table::Outcomes, Table::Current, Table::Blobs].map(Table::number);
+    assert_eq!(tables(&lookups[1]), cold);
+    assert_eq!(tables(&lookups[2]), cold);
+    assert_eq!(counting.steps(), 0);
+    // The object, its blob and the outcome; all else was written by the command before, too.
+    assert_eq!(rows[1..], [3, 3]);
 }

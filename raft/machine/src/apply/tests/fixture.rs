@@ -42,6 +42,26 @@ pub(super) struct Machine {
     pub(super) session: Session,
     pub(super) bucket: BucketId,
     drawn: u64,
+    /// Everything that was applied.
+    pub(super) log: Vec<(EntryContext, Bytes)>,
+}
+
+/// At the end of every test the whole log is replayed in one transaction: however commands are batched, the
+/// state is the same.
+impl Drop for Machine {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let empty = MemoryTables::new();
+        let mut transaction = Transaction::new(&empty);
+        for (at, envelope) in std::mem::take(&mut self.log) {
+            crate::apply(&mut transaction, &at, envelope).unwrap();
+        }
+        let mut replayed = empty.clone();
+        replayed.write(transaction.into_writes());
+        assert!(replayed == self.tables, "a replay in one transaction differs");
+    }
 }
 
 impl Machine {
@@ -59,6 +79,7 @@ impl Machine {
             },
             bucket: BucketId(0),
             drawn: 0,
+            log: Vec::new(),
         };
         let outcome = machine.propose(Proposal::BindCluster(bind()));
         assert_eq!(outcome, Outcome::Done);
@@ -100,6 +121,7 @@ impl Machine {
         let applied = crate::apply(&mut transaction, &at, envelope.encode())?;
         let writes: Vec<_> = transaction.into_writes().collect();
         self.tables.write(writes);
+        self.log.push((at, envelope.encode()));
         let violations = invariants::violations(&self.tables).unwrap();
         assert_eq!(violations, vec![], "after {envelope:?}");
         Ok(applied)

@@ -17,5 +17,6 @@ mod fixture;
 mod keys;
 mod numbers;
 mod objects;
+mod random;
 mod uploads;
 mod versions;

@@ -1,56 +1,12 @@
 //! A listing costs what it returns.
 
-use std::cell::Cell;
-
 use raft_types::keys::CurrentKey;
 use raft_types::records::{Content, ObjectRecord};
 use raft_types::{BlobId, BucketId, ETag, IncarnationCounter, MillisUtc, VersionId};
 
 use super::*;
-use crate::port::{Cursor, ReadTables, StorageFault};
+use crate::counting::Counting;
 use crate::queries::{ListQuery, ListStart, list_objects};
-
-/// Tables that count the steps of their cursors.
-struct Counting {
-    tables: MemoryTables,
-    steps: Cell<usize>,
-}
-
-struct CountingCursor<'a> {
-    inner: <MemoryTables as ReadTables>::Cursor<'a>,
-    steps: &'a Cell<usize>,
-}
-
-impl ReadTables for Counting {
-    type Cursor<'a> = CountingCursor<'a>;
-
-    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, StorageFault> {
-        self.tables.get(key)
-    }
-
-    fn cursor(&self, lower: &[u8], upper: &[u8]) -> Result<CountingCursor<'_>, StorageFault> {
-        Ok(CountingCursor {
-            inner: self.tables.cursor(lower, upper)?,
-            steps: &self.steps,
-        })
-    }
-}
-
-impl Cursor for CountingCursor<'_> {
-    fn seek(&mut self, key: &[u8]) -> Result<(), StorageFault> {
-        self.steps.set(self.steps.get() + 1);
-        self.inner.seek(key)
-    }
-
-    fn next(&mut self) -> Result<(), StorageFault> {
-        self.steps.set(self.steps.get() + 1);
-        self.inner.next()
-    }
-
-    fn entry(&self) -> Option<(&[u8], &[u8])> {
-        self.inner.entry()
-    }
-}
 
 #[test]
 fn keys_under_a_common_prefix_are_passed_over_by_one_seek() {
@@ -79,10 +35,7 @@ fn keys_under_a_common_prefix_are_passed_over_by_one_seek() {
             put(&mut tables, &CurrentKey { bucket, key }, &record);
         }
     }
-    let counting = Counting {
-        tables,
-        steps: Cell::new(0),
-    };
+    let counting = Counting::new(&tables);
     let query = ListQuery {
         bucket,
         prefix: Bytes::new(),
@@ -92,5 +45,5 @@ fn keys_under_a_common_prefix_are_passed_over_by_one_seek() {
     };
     let page = list_objects(&counting, &query).unwrap();
     assert_eq!(page.entries.len(), 20);
-    assert!(counting.steps.get() <= 21, "{} steps", counting.steps.get());
+    assert!(counting.steps() <= 21, "{} steps", counting.steps());
 }
