@@ -33,7 +33,6 @@ mod xml;
 
 pub use code::ErrorCode;
 pub use config::{Limits, S3Config, ServerSideEncryption};
-pub use error::S3Error;
 pub use observe::{Ending, RequestObserver, RequestRecord};
 pub use reply::ReplyBody;
 pub use service::{Answer, S3Service};

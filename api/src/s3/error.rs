@@ -11,7 +11,7 @@ use crate::port::{self, BodyError, Condition};
 
 /// A refused or failed request: what the error document says and which headers go with it.
 #[derive(Debug, Clone)]
-pub struct S3Error {
+pub(crate) struct S3Error {
     code: ErrorCode,
     message: Option<Cow<'static, str>>,
     details: Vec<(&'static str, String)>,
@@ -101,13 +101,13 @@ impl S3Error {
 
     /// The code.
     #[must_use]
-    pub fn code(&self) -> ErrorCode {
+    pub(crate) fn code(&self) -> ErrorCode {
         self.code
     }
 
     /// The text of `<Message>`.
     #[must_use]
-    pub fn message(&self) -> &str {
+    pub(crate) fn message(&self) -> &str {
         self.message.as_deref().unwrap_or(self.code.message())
     }
 

@@ -165,9 +165,11 @@ async fn a_body_that_breaks_off_breaks_the_connection_and_is_never_short() {
     let mut wire = Wire::open(&house);
     wire.write(bytes(&Ask::get("/books/k").sign(ALICE).request, b""))
         .await;
+    // Perhaps nothing at all was sent yet; never the whole, and the connection is gone.
     let answer = wire.read_to_close().await;
+    assert!(answer.len() < 3000, "{} bytes", answer.len());
     assert!(
-        answer.starts_with("HTTP/1.1 200") && answer.len() < 3000,
-        "cut off in the middle"
+        answer.is_empty() || answer.starts_with("HTTP/1.1 200"),
+        "{answer:?}"
     );
 }
