@@ -81,7 +81,6 @@ impl Volume {
         world.power.turn_off();
         let (survived, mut report) = world.state.after_cut(policy);
         world.state = survived;
-        world.life += u64::from(!world.power.is_cut());
         world.power.mark_cut();
         report.boundaries = world.power.boundaries();
         drop(world);

@@ -24,10 +24,13 @@ use crate::delay::DelayLine;
 use crate::state::{self, AttrChange, Ownership, Replace, Seek, Special, SpecialKind};
 use crate::sync::{Progress, SyncRequest, SyncScope};
 use crate::translate::{fallocate_mode, file_attr, file_type, moment, number, owed_sync, owner, permissions};
-use crate::volume::{Attr, Handle, NewNode, Volume};
+use crate::volume::{Attr, NewNode, Volume};
 
 /// How long the kernel may believe a name or an attribute.
 const NO_TIME: Duration = Duration::ZERO;
+
+/// Handles are counted, not told apart.
+const NO_HANDLE: FileHandle = FileHandle(0);
 
 /// Numbers of inodes are never used twice, so there is one generation.
 const GENERATION: Generation = Generation(0);
@@ -214,7 +217,7 @@ impl Filesystem for FuseVolume {
 
     fn open(&self, _request: &Request, ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
         match self.volume.open(ino.0) {
-            Ok(handle) => reply.opened(FileHandle(handle.0), self.open_flags),
+            Ok(()) => reply.opened(NO_HANDLE, self.open_flags),
             Err(error) => reply.error(number(error)),
         }
     }
@@ -230,12 +233,12 @@ impl Filesystem for FuseVolume {
         reply: ReplyCreate,
     ) {
         match self.volume.create_open(parent.0, name, owner(request, mode)) {
-            Ok((attr, handle)) => {
+            Ok(attr) => {
                 reply.created(
                     &NO_TIME,
                     &file_attr(&attr),
                     GENERATION,
-                    FileHandle(handle.0),
+                    NO_HANDLE,
                     self.open_flags,
                 );
             }
@@ -296,13 +299,13 @@ impl Filesystem for FuseVolume {
         &self,
         _request: &Request,
         ino: INodeNo,
-        handle: FileHandle,
+        _handle: FileHandle,
         _flags: OpenFlags,
         _owner: Option<LockOwner>,
         _flush: bool,
         reply: ReplyEmpty,
     ) {
-        self.volume.release(ino.0, Handle(handle.0));
+        self.volume.release(ino.0);
         reply.ok();
     }
 
@@ -320,7 +323,7 @@ impl Filesystem for FuseVolume {
 
     fn opendir(&self, _request: &Request, ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
         match self.volume.open(ino.0) {
-            Ok(handle) => reply.opened(FileHandle(handle.0), FopenFlags::empty()),
+            Ok(()) => reply.opened(NO_HANDLE, FopenFlags::empty()),
             Err(error) => reply.error(number(error)),
         }
     }
@@ -349,11 +352,11 @@ impl Filesystem for FuseVolume {
         &self,
         _request: &Request,
         ino: INodeNo,
-        handle: FileHandle,
+        _handle: FileHandle,
         _flags: OpenFlags,
         reply: ReplyEmpty,
     ) {
-        self.volume.release(ino.0, Handle(handle.0));
+        self.volume.release(ino.0);
         reply.ok();
     }
 

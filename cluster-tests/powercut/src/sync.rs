@@ -54,7 +54,6 @@ pub(crate) struct Ticket {
     upto: u64,
     meta: Option<MetaSnapshot>,
     spoiled: Option<Spoiled>,
-    life: u64,
 }
 
 impl SyncRequest {
@@ -145,7 +144,7 @@ impl World {
             SyncScope::All => self.state.meta_snapshot(ino),
             SyncScope::Data => None,
         };
-        let (upto, life) = (self.state.last_change(), self.life);
+        let upto = self.state.last_change();
         (
             verdict,
             Ticket {
@@ -155,13 +154,12 @@ impl World {
                 upto,
                 meta,
                 spoiled: verdict.spoiled,
-                life,
             },
         )
     }
 
     fn finish_sync(&mut self, ticket: &Ticket) -> Result<()> {
-        if !self.power.is_on() || ticket.life != self.life {
+        if !self.power.is_on() {
             return Err(Errno::IO);
         }
         let result = match ticket.spoiled {

@@ -35,13 +35,7 @@ pub(crate) struct World {
     pub(crate) ops: OpCounts,
     pub(crate) open_handles: u64,
     pub(crate) refused_off: u64,
-    /// Counts the lives of the state: handles from before a cut are not handles of its files.
-    pub(crate) life: u64,
 }
-
-/// A handle: the life in which it was opened.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Handle(pub(crate) u64);
 
 /// What `stat` shows.
 #[derive(Clone, Copy, Debug)]
@@ -110,7 +104,6 @@ impl Volume {
             ops: OpCounts::default(),
             open_handles: 0,
             refused_off: 0,
-            life: 1,
         };
         Self {
             world: Mutex::new(world),
@@ -168,11 +161,12 @@ impl Volume {
     }
 
     /// Creates a file and opens it.
-    pub(crate) fn create_open(&self, parent: Ino, name: &OsStr, owner: Ownership) -> Result<(Attr, Handle)> {
+    pub(crate) fn create_open(&self, parent: Ino, name: &OsStr, owner: Ownership) -> Result<Attr> {
         let mut world = self.powered()?;
         let ino = world.create(parent, name, NewNode::File, owner)?;
         let attr = world.tell(ino)?;
-        Ok((attr, world.open(ino)?))
+        world.open(ino)?;
+        Ok(attr)
     }
 
     pub(crate) fn link(&self, ino: Ino, parent: Ino, name: &OsStr) -> Result<Attr> {
@@ -203,17 +197,16 @@ impl Volume {
         world.state.rename(old, new, replace)
     }
 
-    pub(crate) fn open(&self, ino: Ino) -> Result<Handle> {
+    pub(crate) fn open(&self, ino: Ino) -> Result<()> {
         self.powered()?.open(ino)
     }
 
-    /// A handle is closed; that happens in the dark too.
-    pub(crate) fn release(&self, ino: Ino, handle: Handle) {
+    /// A handle is closed; that happens in the dark too. (What survived a cut starts without handles,
+    /// and the power comes back only when the last old one is closed, so lives never mix.)
+    pub(crate) fn release(&self, ino: Ino) {
         let mut world = self.lock();
         world.open_handles = world.open_handles.saturating_sub(1);
-        if handle.0 == world.life {
-            world.state.drop_handle(ino);
-        }
+        world.state.drop_handle(ino);
         drop(world);
         self.changed.notify_all();
     }
@@ -333,11 +326,11 @@ impl World {
         Ok(attr)
     }
 
-    fn open(&mut self, ino: Ino) -> Result<Handle> {
+    fn open(&mut self, ino: Ino) -> Result<()> {
         self.state.inode(ino)?;
         self.state.add_handle(ino);
         self.open_handles += 1;
-        Ok(Handle(self.life))
+        Ok(())
     }
 
     fn create(&mut self, parent: Ino, name: &OsStr, node: NewNode, owner: Ownership) -> Result<Ino> {

@@ -33,7 +33,8 @@ pub(crate) enum EntryKind {
     Other,
 }
 
-/// One unsynced change of one directory. It happens as a whole or not at all.
+/// One unsynced change of one directory. It happens as a whole or not at all. Its two edits are of
+/// two names, so their order does not matter.
 #[derive(Clone, Debug)]
 pub(crate) struct NameChange {
     pub(crate) number: u64,
@@ -122,7 +123,7 @@ impl Directory {
             .map(|(name, ino)| (Name::clone(name), ino))
             .collect();
         for change in self.unsynced.iter().rev() {
-            for edit in change.edits().rev() {
+            for edit in change.edits() {
                 edit.undo(&mut durable);
             }
         }
@@ -137,7 +138,7 @@ impl Entry {
 }
 
 impl NameChange {
-    pub(crate) fn edits(&self) -> impl DoubleEndedIterator<Item = &NameEdit> {
+    pub(crate) fn edits(&self) -> impl Iterator<Item = &NameEdit> {
         std::iter::once(&self.first).chain(self.second.as_ref())
     }
 

@@ -172,6 +172,24 @@ fn a_durable_removal_of_a_directory_makes_durable_what_was_moved_out_of_it() {
 }
 
 #[test]
+fn a_removal_that_survives_by_chance_takes_nothing_with_it_that_was_moved_out() {
+    let mut state = State::empty();
+    let (a, b) = (state.test_dir(ROOT, "a"), state.test_dir(ROOT, "b"));
+    state.test_dir(a, "inner");
+    state.commit_all();
+    state.test_rename((a, "inner"), (b, "inner"));
+    state.remove_directory(ROOT, name("a")).unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    for seed in 0..64 {
+        seen.insert(paths(&state.after_cut(CutPolicy::random(seed)).0).join(" "));
+    }
+    assert_eq!(
+        seen.into_iter().collect::<Vec<_>>(),
+        ["/a /a/inner /b", "/a /b /b/inner", "/b /b/inner"]
+    );
+}
+
+#[test]
 fn a_subset_of_names_respects_the_order_of_each_name() {
     let mut state = State::empty();
     let file = state.test_file(ROOT, "1");
