@@ -43,7 +43,17 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    const fn label(self) -> &'static [u8] {
+    /// All purposes.
+    pub const ALL: [Self; 6] = [
+        Self::UserSecrets,
+        Self::ListTokens,
+        Self::Fingerprints,
+        Self::Backups,
+        Self::SessionTokens,
+        Self::JoinTokens,
+    ];
+
+    pub(crate) const fn label(self) -> &'static [u8] {
         match self {
             Self::UserSecrets => b"holdfast/secret/user-secrets/v1\0",
             Self::ListTokens => b"holdfast/secret/list-tokens/v1\0",

@@ -15,7 +15,7 @@ use common::{
 };
 use node_crypto::footer::{ChecksumAlgorithm, Expected, FooterPlan, FooterResults, PlanError};
 use node_crypto::frame::{
-    ChunkSize, DecodeError, Decoder, EncodeError, Encoder, MAX_PLAINTEXT_LEN, Protection,
+    ChunkSize, DecodeError, Decoder, EncodeError, Encoder, MAX_PLAINTEXT_LEN, Protection, VerifyError,
 };
 use node_crypto::{BlobId, Crc64Nvme, Encryption, EncryptionDisabled};
 use proptest::prelude::*;
@@ -413,4 +413,26 @@ fn reading_does_not_go_on_after_an_error_unless_resumed() {
 fn the_metadata_of_a_clear_blob_names_no_key() {
     let stored = store(&both_suites()[0].0, ChunkSize::MIN, b"x");
     assert_eq!(stored.protection, Protection::Clear);
+}
+
+#[test]
+fn a_blob_of_the_wrong_length_is_reported_as_such() {
+    for (encryption, keyring) in both_suites() {
+        let stored = store(&encryption, ChunkSize::MIN, &plaintext(5000));
+        let len = stored.bytes.len() as u64;
+        let verify = |bytes: &[u8]| {
+            let mut verifier = stored.verifier(&keyring);
+            verifier.push(Bytes::copy_from_slice(bytes))?;
+            verifier.finish()
+        };
+        assert!(verify(&stored.bytes).is_ok());
+        let error = verify(&stored.bytes[..stored.bytes.len() - 1]).unwrap_err();
+        assert!(
+            matches!(error, VerifyError::Length { found, expected } if (found, expected) == (len - 1, len))
+        );
+        let error = verify(&[stored.bytes.as_slice(), &[0]].concat()).unwrap_err();
+        assert!(
+            matches!(error, VerifyError::Length { found, expected } if (found, expected) == (len + 1, len))
+        );
+    }
 }

@@ -8,6 +8,7 @@
 )]
 
 mod differential;
+mod format_page;
 mod golden;
 mod payload;
 mod vectors;

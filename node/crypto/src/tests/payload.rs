@@ -8,8 +8,10 @@ use crate::footer::{
     FooterResults, MAX_FOOTER_LEN, MAX_METADATA_ENTRIES, Order, PayloadError, Place, PlanError, Trailer,
     UploadPart, wire,
 };
-use crate::frame::{ChunkSize, Layout, Opener, Protection, Sealer, xxh3_128};
-use crate::{BlobId, BucketId, ClusterId};
+use crate::frame::{ChunkSize, Header, Layout, Opener, Protection, Sealer, Suite, xxh3_128};
+use crate::kdf::WrappedKey;
+use crate::secret::SecretKey;
+use crate::{BlobId, BucketId, ClusterId, DomainId, KeyId, KeyRef, KeyVersion};
 
 const BLOB: BlobId = BlobId([0xb1; 16]);
 
@@ -307,6 +309,18 @@ fn a_footer_longer_than_one_ranged_read_is_refused_before_anything_is_sent() {
 }
 
 #[test]
+fn damage_anywhere_in_a_trailer_is_seen_without_a_key() {
+    let footer = forge(&[0; 64], layout());
+    for at in footer.len() - 184..footer.len() {
+        for bit in 0..8 {
+            let mut bad = footer.clone();
+            bad[at] ^= 1 << bit;
+            assert!(Trailer::parse(&bad).is_err(), "byte {at} bit {bit}");
+        }
+    }
+}
+
+#[test]
 fn a_trailer_of_impossible_fields_is_refused_although_its_checksum_holds() {
     let footer = forge(&[0; 64], layout());
     assert!(Trailer::parse(&footer).is_ok());
@@ -342,4 +356,73 @@ fn a_trailer_of_impossible_fields_is_refused_although_its_checksum_holds() {
     assert!(matches!(parse(0, b"X"), Err(FooterError::Header(_))));
     // Suite 1 without a key version.
     assert_eq!(parse(9, &[1]), Err(FooterError::Malformed("key version")));
+}
+
+/// The checksum is no defence against malice: in suite 1 the whole trailer is associated data.
+#[test]
+fn a_trailer_that_was_altered_and_checksummed_anew_does_not_open_in_suite_1() {
+    let header = Header {
+        suite: Suite::Aes256Gcm,
+        chunk: ChunkSize::MIN,
+        blob: BLOB,
+    };
+    let (domain, key) = (
+        DomainId([3; 16]),
+        KeyRef {
+            id: KeyId([4; 16]),
+            version: KeyVersion(5),
+        },
+    );
+    let data_key = || SecretKey::from_bytes(&std::array::from_fn(|i| i as u8)).unwrap();
+    let sealer =
+        Sealer::encrypted(BLOB, ChunkSize::MIN, domain, key, data_key(), WrappedKey([6; 40])).unwrap();
+    let Protection::Encrypted(descriptor) = sealer.protection else {
+        panic!("not encrypted")
+    };
+    let opener = Opener::encrypted(BLOB, ChunkSize::MIN, &descriptor, &data_key())
+        .unwrap()
+        .unwrap();
+    assert_eq!(opener.header(), &header);
+    let plan = FooterPlan::new(plain_facts(), Expected::Inner).unwrap();
+    let layout = Layout::new(ChunkSize::MIN, 100).unwrap();
+    let footer = plan
+        .seal(
+            &sealer,
+            &layout,
+            FooterResults {
+                content_len: 100,
+                body: None,
+            },
+        )
+        .unwrap();
+    let open = |footer: &[u8]| Footer::open(footer, layout.body_len() + footer.len() as u64, &opener);
+    open(&footer).unwrap();
+    let start = footer.len() - 184;
+    // Domain, key id, key version, wrapped key, commitment: all that a forger could exchange.
+    for at in (40..76).chain(80..152) {
+        let mut forged = footer.clone();
+        forged[start + at] ^= 1;
+        let checksum = xxh3_128(&[&forged[start..start + 160]]);
+        forged[start + 160..start + 176].copy_from_slice(&checksum);
+        assert!(Trailer::parse(&forged).is_ok(), "byte {at}");
+        assert_eq!(open(&forged), Err(FooterError::Authentication), "byte {at}");
+    }
+}
+
+fn plain_facts() -> FooterFacts {
+    FooterFacts {
+        cluster: ClusterId([1; 16]),
+        bucket: BucketId(1),
+        bucket_name: "b".to_owned(),
+        object_key: "k".to_owned(),
+        upload: None,
+        place: Place::first(BLOB),
+        system_metadata: Vec::new(),
+        user_metadata: Vec::new(),
+        order: Order {
+            incarnation: 1,
+            read_index: 1,
+            unix_ms: 1,
+        },
+    }
 }
