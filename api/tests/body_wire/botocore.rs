@@ -51,7 +51,7 @@ async fn every_body_of_boto3_is_verified_in_pieces_of_any_size() {
             match name.rsplit(", ").next().unwrap() {
                 "put empty" => assert_eq!(payload, b""),
                 operation if operation.starts_with("put") || operation == "part" => {
-                    assert_eq!(payload, expected)
+                    assert_eq!(payload, expected);
                 }
                 "delete many" => assert!(payload.starts_with(b"<Delete "), "{name}"),
                 _ => assert_eq!(payload, b"", "{name}"),

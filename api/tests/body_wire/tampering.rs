@@ -51,12 +51,7 @@ async fn sec_5_any_changed_bit_is_refused_before_its_chunk_gets_through() {
             for bit in 0..8 {
                 let mut changed = body.clone();
                 changed[position] ^= 1 << bit;
-                let before = starts
-                    .iter()
-                    .filter(|(wire, _)| *wire <= position)
-                    .next_back()
-                    .unwrap()
-                    .1;
+                let before = starts.iter().rfind(|(wire, _)| *wire <= position).unwrap().1;
                 // The two bytes after a chunk are not part of it: what they frame was verified.
                 let end = starts.iter().find(|(wire, _)| *wire > position);
                 let before = match end {

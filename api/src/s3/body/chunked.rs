@@ -38,6 +38,11 @@ pub(super) struct ChunkDecoder {
 pub(super) enum Step {
     /// Payload, never empty.
     Data(Bytes),
+    /// Payload that is held until the signature of its chunk was verified. It may be hashed, and will
+    /// be in order; nothing else may happen to it.
+    Held(Bytes),
+    /// Payload that was held and is verified now.
+    Released(Bytes),
     /// The input is used up.
     More,
     /// So many bytes are about to be held; call [`ChunkDecoder::grant`] before the next step.
@@ -127,23 +132,27 @@ impl ChunkDecoder {
                     self.state = State::Granting(chunk);
                     return Ok(Step::Reserve(size));
                 }
-                State::Signed(mut chunk) => {
-                    let piece = take(input, chunk.left);
-                    chunk.left -= piece.len() as u64;
-                    chunk.hash.update(&piece);
-                    chunk.held.push(piece);
-                    if chunk.left > 0 {
-                        self.state = State::Signed(chunk);
-                        return Ok(Step::More);
-                    }
+                State::Signed(chunk) if chunk.left == 0 => {
                     let hash = chunk.hash.finish();
                     self.verify(hash.bytes(), &chunk.signature)?;
                     self.state = State::Release(chunk.held);
                 }
+                State::Signed(mut chunk) => {
+                    let piece = take(input, chunk.left);
+                    chunk.left -= piece.len() as u64;
+                    chunk.hash.update(&piece);
+                    chunk.held.push(piece.clone());
+                    self.state = State::Signed(chunk);
+                    return Ok(if piece.is_empty() {
+                        Step::More
+                    } else {
+                        Step::Held(piece)
+                    });
+                }
                 State::Release(mut held) => match held.pop() {
                     Some(piece) => {
                         self.state = State::Release(held);
-                        return Ok(Step::Data(piece));
+                        return Ok(Step::Released(piece));
                     }
                     None => self.state = State::Crlf(After::Chunk, Seen::Nothing),
                 },

@@ -29,13 +29,13 @@ enum Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Lost;
 
-/// A batch is handed over at this many bytes: 100 µs of MD5, against some 5 µs for waking a thread.
-const BATCH: usize = 64 * 1024;
+/// A batch is handed over at this many bytes: 200 µs of MD5, against some 10 µs for handing it over.
+const BATCH: usize = 128 * 1024;
 /// A batch is handed over at this many pieces too, so that tiny ones do not pile up.
 const BATCH_PIECES: usize = 64;
-/// A body is read on until this many bytes wait beside those being hashed: enough for the threads never
-/// to wait for the network's next read, little enough for a thousand bodies.
-const MAX_WAITING: usize = 128 * 1024;
+/// A body is read on until this many bytes wait beside those being hashed: so the threads need not wait
+/// for the network, and a body holds at most twice this.
+const MAX_WAITING: usize = 256 * 1024;
 const MAX_WAITING_PIECES: usize = 128;
 
 impl Lane {

@@ -16,7 +16,7 @@
 //! before `finish`; a byte of a signed chunk only after the signature of its chunk was verified.
 //!
 //! Memory per body is bounded by [`MAX_SIGNED_CHUNK`] for signed chunks, of which all bodies together
-//! hold [`BodyConfig::chunk_memory`], and by 256 KiB of pieces that wait to be hashed. No length that a
+//! hold [`BodyConfig::chunk_memory`], and by 512 KiB of pieces that wait to be hashed. No length that a
 //! client announces is ever allocated in advance.
 //!
 //! What may not live here: storage, metadata, the decision what an ETag is.

@@ -183,13 +183,16 @@ where
     fn poll_payload(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BodyError>> {
         let pool = &self.resources.pool;
         let digesting = self.digesting.get_or_insert_with(|| self.expected.digesting());
-        ready!(digesting.poll_ready(pool, cx)).map_err(|_| BodyError::Unread)?;
         loop {
+            ready!(digesting.poll_ready(pool, cx)).map_err(|_| BodyError::Unread)?;
             match self.decoder.step(&mut self.input)? {
                 Step::Data(piece) => {
                     digesting.add(&piece, pool);
                     return Poll::Ready(Ok(Some(piece)));
                 }
+                // Hashed while it waits: the hashes are as far as the chunk when it is released.
+                Step::Held(piece) => digesting.add(&piece, pool),
+                Step::Released(piece) => return Poll::Ready(Ok(Some(piece))),
                 Step::Reserve(bytes) => {
                     let reserved = ready!(self.reservation.poll(&self.resources.memory, bytes, cx));
                     if let Decoder::Chunked(decoder) = &mut self.decoder {
