@@ -20,7 +20,8 @@ const CHANNEL_PIECES: usize = 4;
 ///
 /// It ends after exactly [`length`](Self::length) bytes, or fails: a source that ends early or runs
 /// over is a [`BodyError`], which no implementation may take for an end. So a writer aborts a put by
-/// dropping its end before the last byte.
+/// dropping its end before the last byte, and a stream by failing at any time, even in place of its
+/// end.
 pub struct Body {
     length: u64,
     taken: u64,
@@ -81,13 +82,14 @@ impl Body {
         Self::of(bytes.len() as u64, Source::Memory(bytes))
     }
 
-    /// A body of `length` bytes that is written piece by piece, with backpressure.
+    /// A body of `length` bytes that is written piece by piece, with backpressure. It is complete with
+    /// its last byte: what is written after that is refused.
     pub fn channel(length: u64) -> (BodyWriter, Self) {
         let (sender, receiver) = mpsc::channel(CHANNEL_PIECES);
         (BodyWriter { sender }, Self::of(length, Source::Channel(receiver)))
     }
 
-    /// A body of `length` bytes that is pulled from `stream`.
+    /// A body of `length` bytes that is pulled from `stream`, to its end.
     pub fn from_stream<S>(length: u64, stream: S) -> Self
     where
         S: Stream<Item = Result<Bytes, BoxError>> + Send + 'static,
@@ -109,9 +111,10 @@ impl Body {
         self.length
     }
 
-    /// How many bytes are still to come.
-    pub fn remaining(&self) -> u64 {
-        self.length - self.taken
+    /// Whether all of it was taken, or it failed: nothing more comes. After the last byte of a stream
+    /// this takes one more [`next`](Self::next), since the stream may yet fail.
+    pub fn is_finished(&self) -> bool {
+        matches!(self.source, Source::Spent)
     }
 
     /// Watches how many bytes are taken.
@@ -152,8 +155,8 @@ impl Body {
             if matches!(self.source, Source::Spent) {
                 return Poll::Ready(None);
             }
-            if self.taken == self.length && !matches!(self.source, Source::Memory(_)) {
-                // The writer may live on: what it sends now has nobody to take it.
+            // A writer has no end to tell beside the last byte, and may live on.
+            if self.taken == self.length && matches!(self.source, Source::Channel(_)) {
                 self.source = Source::Spent;
                 return Poll::Ready(None);
             }
@@ -168,12 +171,19 @@ impl Body {
                 Source::Spent => None,
             };
             let outcome = match next {
+                None if self.taken == self.length => {
+                    self.source = Source::Spent;
+                    return Poll::Ready(None);
+                }
                 Some(Ok(piece)) if piece.is_empty() => continue,
                 Some(Ok(piece)) if piece.len() as u64 > self.length - self.taken => Err(BodyError::Long {
                     expected: self.length,
                 }),
                 Some(Ok(piece)) => {
                     self.count(piece.len());
+                    if self.taken == self.length && matches!(self.source, Source::Channel(_)) {
+                        self.source = Source::Spent;
+                    }
                     Ok(piece)
                 }
                 Some(Err(cause)) => Err(BodyError::Source(cause)),

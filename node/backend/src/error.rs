@@ -166,7 +166,7 @@ impl Error {
     }
 
     /// The backend it failed on, by the label that people know.
-    pub fn backend(&self) -> &BackendName {
+    pub fn backend(&self) -> &Arc<BackendName> {
         &self.0.backend
     }
 

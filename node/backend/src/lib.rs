@@ -28,6 +28,8 @@
 
 pub mod body;
 pub mod capabilities;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod count;
 pub mod download;
 pub mod error;

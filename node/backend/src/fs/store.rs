@@ -48,11 +48,11 @@ pub(super) async fn store(
     };
     let length = body.length();
     let mut pieces = gather(&mut body).await?;
-    if body.remaining() == 0 {
+    if body.is_finished() {
         return step(move || store_pieces(&tree, place, &pieces, options)).await;
     }
     let mut file = step(move || Pending::begin(&tree, place, length)).await?;
-    while body.remaining() != 0 {
+    while !body.is_finished() {
         let writing = step(move || file.append(&pieces).map(|()| file));
         let (written, gathered) = join(writing, gather(&mut body)).await;
         file = written?;
@@ -65,7 +65,7 @@ pub(super) async fn store(
     .await
 }
 
-/// The next batch of a body: at least one piece, unless nothing remains.
+/// The next batch of a body; empty when nothing remains.
 async fn gather(body: &mut Body) -> Result<Vec<Bytes>, Failure> {
     let mut pieces = Vec::new();
     let mut gathered = 0;
@@ -143,7 +143,8 @@ impl Pending {
     fn append(&mut self, pieces: &[Bytes]) -> Result<(), Failure> {
         let Some(file) = &self.file else { return Ok(()) };
         for pieces in pieces.chunks(MAX_SLICES) {
-            let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+            let filled = pieces.iter().filter(|piece| !piece.is_empty());
+            let mut slices: Vec<IoSlice<'_>> = filled.map(|piece| IoSlice::new(piece)).collect();
             let mut slices = slices.as_mut_slice();
             while !slices.is_empty() {
                 match rustix::io::writev(file, slices) {
