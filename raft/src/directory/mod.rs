@@ -37,4 +37,10 @@ pub(crate) use identity::{Identity, Phase};
 pub(crate) use lock::DirectoryLock;
 
 #[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
 mod tests;

@@ -48,8 +48,6 @@ pub struct Store {
     pub(crate) log: LogStore,
     pub(crate) state: Arc<StateStore>,
     pub(crate) snapshots: Arc<SnapshotStore>,
-    // Dropped last, after the databases are closed.
-    pub(crate) lock: DirectoryLock,
 }
 
 /// The steps after which a test may let the process die.
@@ -86,7 +84,8 @@ impl Store {
         } = options;
         files::create_directory_all(&path).map_err(Error::io("create", &path))?;
         files::make_private(&path).map_err(Error::io("change the mode of", &path))?;
-        let lock = DirectoryLock::take(&path)?;
+        // Both databases keep it until they are closed.
+        let lock = Arc::new(DirectoryLock::take(&path)?);
         let mut identity = match Identity::read(&path)? {
             Some(identity) => identity,
             None => new_identity(&path, &name, after)?,
@@ -109,9 +108,9 @@ impl Store {
 
         let incoming = path.join(INCOMING);
         files::remove_directory(&incoming).map_err(Error::io("remove", &incoming))?;
-        let state = StateStore::open(&path)?;
+        let state = StateStore::open(&path, Arc::clone(&lock))?;
         let snapshots = SnapshotStore::open(&path)?;
-        let log = LogStore::open(&path, fatal.clone())?;
+        let log = LogStore::open(&path, fatal.clone(), lock)?;
         compare_identities(&path, &identity, &log, &state)?;
         compare_progress(&path, &log, &state, &snapshots)?;
         log.verify(&path, state.applied_index().saturating_add(1))?;
@@ -124,7 +123,6 @@ impl Store {
             log,
             state: Arc::new(state),
             snapshots: Arc::new(snapshots),
-            lock,
         })
     }
 

@@ -154,7 +154,10 @@ impl MetadataHandle {
     /// Who leads, as far as this node knows. Not an authority: a deposed leader may not know yet.
     #[must_use]
     pub fn leadership(&self) -> watch::Receiver<Leadership> {
-        self.shared.leadership.clone()
+        let mut leadership = self.shared.leadership.clone();
+        // A clone has seen what the original has: nothing.
+        leadership.mark_unchanged();
+        leadership
     }
 
     /// Hints of commands applied on this node from now on. A slow listener loses the oldest, and an

@@ -44,4 +44,10 @@ pub(crate) use open::{FOLDER, LogIdentity};
 pub(crate) use store::LogStore;
 
 #[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
 mod tests;

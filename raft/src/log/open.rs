@@ -14,6 +14,7 @@ use super::sizes::LogSizes;
 use super::store::{Contents, Inner, LogStore, Span};
 use super::{options, record};
 use crate::consensus::{LogId, RaftId, StoredCommitted, StoredLogId, StoredVote, Vote};
+use crate::directory::DirectoryLock;
 use crate::error::{Damage, Error};
 use crate::fatal::Fatal;
 use crate::telemetry::LogMetrics;
@@ -58,7 +59,7 @@ impl LogStore {
     }
 
     /// Opens the database at `path` and verifies it.
-    pub(crate) fn open(directory: &Path, fatal: Fatal) -> Result<Self, Error> {
+    pub(crate) fn open(directory: &Path, fatal: Fatal, lock: Arc<DirectoryLock>) -> Result<Self, Error> {
         let path = directory.join(FOLDER);
         let damaged = |damage| Error::damaged(directory, damage);
         let db =
@@ -86,6 +87,7 @@ impl LogStore {
             flusher,
             fatal,
             metrics,
+            _lock: lock,
         };
         inner.report_size(&inner.contents.lock());
         Ok(Self {

@@ -12,6 +12,7 @@ use super::keys::{GroupId, LOG_FAMILY, META_FAMILY, MetaRow, log_key};
 use super::options;
 use super::sizes::LogSizes;
 use crate::consensus::{LogId, StoredCommitted, Vote};
+use crate::directory::DirectoryLock;
 use crate::fatal::{Fatal, FatalCause};
 use crate::telemetry::LogMetrics;
 
@@ -31,6 +32,8 @@ pub(super) struct Inner {
     pub(super) flusher: Flusher,
     pub(super) fatal: Fatal,
     pub(super) metrics: LogMetrics,
+    /// Let go of after the database is closed: fields are dropped in the order of declaration.
+    pub(super) _lock: Arc<DirectoryLock>,
 }
 
 /// What stands in the log, in memory. Only the Raft core changes it.

@@ -1,6 +1,6 @@
 //! A running node: the Raft core on its own runtime, and its life from start to shutdown.
 
-mod bootstrap;
+pub(crate) mod bootstrap;
 mod compactor;
 mod core;
 
@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::{Clock, ClockComparison, NoOtherClocks, Stamper, SystemClock};
 use crate::compaction::CompactionLimits;
-use crate::directory::{DirectoryLock, Identity, Phase, Store};
+use crate::directory::{Identity, Phase, Store};
 use crate::error::Error;
 use crate::fatal::{Fatal, FatalCause};
 use crate::handle::{
@@ -73,8 +73,6 @@ pub struct Node {
     compactor: JoinHandle<()>,
     // An option, because a runtime must not be dropped in async code.
     runtime: Option<Runtime>,
-    // Dropped last.
-    _lock: DirectoryLock,
 }
 
 impl Store {
@@ -121,8 +119,9 @@ impl Node {
         compactor::build_snapshot(&self.handle.shared().raft, self.state.applied_index()).await
     }
 
-    /// Stops in order: takes no more commands, lets those in flight finish, stops the core, writes
-    /// the memtables out and closes the databases, so that the next start has nothing to replay.
+    /// Stops in order: takes no more commands, lets those in flight finish, stops the core and writes
+    /// the memtables out, so that the next start has nothing to replay. The databases are closed, and
+    /// the directory is free for another process, once the last handle, session and view is dropped.
     ///
     /// # Errors
     /// If a database could not be written out. Nothing acknowledged is lost by that.
@@ -171,7 +170,6 @@ impl Node {
             state,
             stopping,
             compactor,
-            lock,
         } = parts;
         Ok(Self {
             handle,
@@ -180,7 +178,6 @@ impl Node {
             stopping,
             compactor,
             runtime: Some(runtime),
-            _lock: lock,
         })
     }
 }
@@ -226,7 +223,6 @@ struct Parts {
     state: Arc<StateStore>,
     stopping: watch::Sender<bool>,
     compactor: JoinHandle<()>,
-    lock: DirectoryLock,
 }
 
 impl Launch {
@@ -275,7 +271,6 @@ impl Launch {
             state: store.state,
             stopping,
             compactor,
-            lock: store.lock,
         })
     }
 }

@@ -35,4 +35,10 @@ pub(crate) use handle::SnapshotHandle;
 pub(crate) use store::{FOLDER, SnapshotStore};
 
 #[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
 mod tests;

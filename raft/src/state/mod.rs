@@ -36,4 +36,10 @@ pub(crate) use machine::StateMachine;
 pub(crate) use store::StateStore;
 
 #[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
 mod tests;

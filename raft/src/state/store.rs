@@ -10,7 +10,7 @@ use tokio::sync::{broadcast, watch};
 
 use super::generation::{self, FOLDER, Generation};
 use super::view::View;
-use crate::directory::files;
+use crate::directory::{DirectoryLock, files};
 use crate::error::{Damage, Error};
 use crate::telemetry::StateMetrics;
 
@@ -27,6 +27,8 @@ pub(crate) struct StateStore {
     applied: watch::Sender<u64>,
     effects: broadcast::Sender<Effect>,
     pub(crate) metrics: StateMetrics,
+    /// Let go of after the database is closed: fields are dropped in the order of declaration.
+    _lock: Arc<DirectoryLock>,
 }
 
 impl StateStore {
@@ -40,7 +42,7 @@ impl StateStore {
     }
 
     /// Opens the generation that the pointer names and removes what a crash left of others.
-    pub(crate) fn open(data: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(data: &Path, lock: Arc<DirectoryLock>) -> Result<Self, Error> {
         let folder = data.join(FOLDER);
         let damaged = |damage| Error::damaged(data, damage);
         let number =
@@ -60,6 +62,7 @@ impl StateStore {
             applied: watch::Sender::new(index),
             effects: broadcast::Sender::new(EFFECTS_KEPT),
             metrics,
+            _lock: lock,
         })
     }
 

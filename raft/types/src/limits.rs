@@ -3,6 +3,10 @@
 /// Rows that one command may write. A long apply stops all later commands on every node.
 pub const ROWS_WRITTEN: usize = 1_000;
 
+/// Rows of these that belong to the command's number: its outcome, its session, the clock, and outcomes
+/// that are trimmed.
+pub const ROWS_OF_NUMBER: usize = OUTCOMES_TRIMMED + 3;
+
 /// Rows that one command may read by scanning: the parts of one upload.
 pub const ROWS_SCANNED: usize = 10_000;
 

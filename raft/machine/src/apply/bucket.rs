@@ -2,8 +2,8 @@
 
 use raft_types::commands::{CreateBucket, DeleteBucket, SetVersioning};
 use raft_types::keys::{
-    BucketCountersKey, BucketKey, BucketNameKey, CountersKey, CurrentKey, KeyRange, Table, UploadKey,
-    VersionKey,
+    BucketCountersKey, BucketKey, BucketNameKey, CountersKey, CurrentKey, KeyRange, KeyVersionKey, Table,
+    UploadKey, VersionKey,
 };
 use raft_types::records::{BucketNameRecord, BucketRecord, ReleaseSubject, Versioning};
 use raft_types::{BucketId, Outcome, Rejection};
@@ -14,7 +14,10 @@ use super::references::release;
 use super::stop::Stop;
 use crate::fault::Fault;
 use crate::port::{Cursor, ReadTables};
-use crate::queries;
+use crate::{queries, rows};
+
+/// Key versions that are destroyed in the command that deletes their bucket; more are left to a release.
+const KEYS_AT_ONCE: usize = 256;
 
 /// The bucket of a command. A bucket is named by its id, so that a command never lands in a later bucket of
 /// the same name (M7).
@@ -67,16 +70,21 @@ pub(super) fn delete<T: ReadTables>(
     if !is_empty(context, &objects)? || !is_empty(context, &versions)? {
         return Err(Rejection::BucketNotEmpty.into());
     }
-    if !is_empty(context, &UploadKey::with_prefix(bucket, b""))? {
-        release(context, ReleaseSubject::BucketUploads(bucket));
-    }
-    let keys = queries::bucket_keys(&*context.tx, Some(bucket))?;
+    let keys = rows::page::<KeyVersionKey>(
+        &*context.tx,
+        &KeyRange::under(Table::Keys, &bucket),
+        None,
+        KEYS_AT_ONCE + 1,
+    )?;
     context.scanned(keys.len())?;
+    if keys.len() > KEYS_AT_ONCE || !is_empty(context, &UploadKey::with_prefix(bucket, b""))? {
+        release(context, ReleaseSubject::Bucket(bucket));
+    }
     if !keys.is_empty() {
         context.changed(Table::Keys);
     }
-    for (key, _) in keys {
-        context.delete(&key);
+    for (key, _) in keys.iter().take(KEYS_AT_ONCE) {
+        context.delete(key);
     }
     context.delete(&BucketKey { bucket });
     context.delete(&BucketNameKey { name: record.name });

@@ -128,7 +128,7 @@ fn attempt<'c, 't, T: ReadTables>(
     context.tx.begin();
     let result = body(context).and_then(|outcome| {
         context.finish()?;
-        if context.tx.written() > limits::ROWS_WRITTEN {
+        if context.tx.written() > limits::ROWS_WRITTEN - limits::ROWS_OF_NUMBER {
             return Err(Rejection::TooLarge.into());
         }
         Ok(outcome)

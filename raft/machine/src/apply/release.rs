@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use raft_types::commands::Release;
-use raft_types::keys::{KeyRange, ManifestKey, OutcomeKey, PartKey, ReleaseKey, Table, UploadKey};
+use raft_types::keys::{
+    KeyRange, KeyVersionKey, ManifestKey, OutcomeKey, PartKey, ReleaseKey, Table, UploadKey,
+};
 use raft_types::records::{BlobList, DeadUpload, IncidentKind, Piece, ReleaseRecord, ReleaseSubject};
 use raft_types::{BucketId, Outcome, PartNumber, Rejection, Released, SessionId, UploadId, limits};
 
@@ -117,7 +119,7 @@ impl Walk {
                 )
             }
             ReleaseSubject::Blobs(list) => self.blobs(context, list, record.after),
-            ReleaseSubject::BucketUploads(bucket) => self.uploads(context, *bucket),
+            ReleaseSubject::Bucket(bucket) => self.bucket(context, *bucket),
             ReleaseSubject::Outcomes(session) => self.outcomes(context, *session),
         }
     }
@@ -125,7 +127,7 @@ impl Walk {
     /// Whether another item may be begun.
     fn may_go_on<T: ReadTables>(&mut self, context: &Context<'_, '_, T>) -> bool {
         let rows = context.tx.written() + ITEM_ROWS + CLOSING_ROWS;
-        if self.left == 0 || rows > limits::ROWS_WRITTEN {
+        if self.left == 0 || rows > limits::ROWS_WRITTEN - limits::ROWS_OF_NUMBER {
             return false;
         }
         self.left -= 1;
@@ -217,28 +219,34 @@ impl Walk {
             .try_for_each(|piece| drop_blob(context, piece.blob, self.died))
     }
 
-    /// Ends the uploads of a deleted bucket.
-    fn uploads<T: ReadTables>(
+    /// Ends the uploads of a deleted bucket, and destroys what is left of its keys.
+    fn bucket<T: ReadTables>(
         &mut self,
         context: &mut Context<'_, '_, T>,
         bucket: BucketId,
     ) -> Result<Step, Stop> {
         let limit = self.left.min(limits::ROWS_WRITTEN / 4);
+        let keys = KeyRange::under(Table::Keys, &bucket);
+        let keys = rows::page::<KeyVersionKey>(&*context.tx, &keys, None, limit)?;
         let range = UploadKey::with_prefix(bucket, b"");
-        let page = rows::page::<UploadKey>(&*context.tx, &range, None, limit)?;
-        context.scanned(page.len())?;
-        let is_last_page = page.len() < limit;
-        for (key, _) in page {
+        let uploads = rows::page::<UploadKey>(&*context.tx, &range, None, limit - keys.len())?;
+        let taken = keys.len() + uploads.len();
+        context.scanned(taken)?;
+        for (key, _) in keys {
+            context.delete(&key);
+        }
+        for (key, _) in uploads {
             context.delete(&key);
             if upload::has_parts(context, key.upload)? {
-                let dead = DeadUpload {
-                    bucket,
-                    upload: key.upload,
-                };
-                references::release(context, ReleaseSubject::Upload(dead));
+                let upload = key.upload;
+                references::release(context, ReleaseSubject::Upload(DeadUpload { bucket, upload }));
             }
         }
-        Ok(if is_last_page { Step::Finished } else { Step::At(0) })
+        Ok(if taken < limit {
+            Step::Finished
+        } else {
+            Step::At(0)
+        })
     }
 
     /// Removes the outcomes of a sealed session.

@@ -227,20 +227,19 @@ pub(super) fn i13_buckets_of_rows(world: &World) -> Vec<String> {
         .versions
         .iter()
         .for_each(|(key, _)| check(key.bucket, format!("version {}", key.version)));
-    world
-        .keys
-        .keys()
-        .for_each(|key| check(key.bucket, format!("key version {}", key.version)));
     let released: BTreeSet<BucketId> = world
         .release
         .values()
         .filter_map(|release| match release.subject {
-            ReleaseSubject::BucketUploads(bucket) => Some(bucket),
+            ReleaseSubject::Bucket(bucket) => Some(bucket),
             _ => None,
         })
         .collect();
     for key in world.uploads.keys().filter(|key| !released.contains(&key.bucket)) {
         check(key.bucket, format!("upload {}", key.upload));
+    }
+    for key in world.keys.keys().filter(|key| !released.contains(&key.bucket)) {
+        check(key.bucket, format!("key version {}", key.version));
     }
     found
 }

@@ -104,8 +104,8 @@ choice! {
         3 => Upload(DeadUpload),
         /// Each blob once.
         4 => Blobs(BlobList),
-        /// All uploads of a deleted bucket.
-        5 => BucketUploads(BucketId),
+        /// All uploads of a deleted bucket, and what is left of its key versions.
+        5 => Bucket(BucketId),
         /// All outcomes of a sealed session.
         6 => Outcomes(SessionId),
     }

@@ -6,6 +6,8 @@ use raft_types::records::Versioning;
 use raft_types::{Attempt, BackendId, BlobAttempt, Command, Envelope, Outcome, Record, Rejection, limits};
 
 use super::fixture::{MIB, Machine, attempt, key, row_of};
+use crate::apply::context::{Context, Moment};
+use crate::apply::{attempt as attempt_body, conclude};
 use crate::counting::Counting;
 use crate::transaction::Transaction;
 use crate::{EntryContext, queries};
@@ -268,4 +270,56 @@ fn m1_a_put_among_many_costs_three_lookups_and_no_scan() {
     assert_eq!(counting.steps(), 0);
     // The object, its blob and the outcome; all else was written by the command before, too.
     assert_eq!(rows[1..], [3, 3]);
+}
+
+#[test]
+fn c5_a_command_beyond_the_bound_is_rejected_with_an_incident_and_leaves_nothing() {
+    let machine = Machine::ready();
+    let mut transaction = Transaction::new(&machine.tables);
+    let incarnation = raft_types::IncarnationCounter::FIRST;
+    let (term, index, position, now) = (1, machine.index + 1, 0, machine.now);
+    let moment = Moment {
+        term,
+        index,
+        position,
+        incarnation,
+        now,
+    };
+    let mut context = Context::new(&mut transaction, machine.session.id, &moment);
+    let write = |context: &mut Context<'_, '_, _>, rows: u32| {
+        for number in 0..rows {
+            let key = raft_types::keys::WrapKey {
+                bucket: machine.bucket,
+                version: raft_types::KeyVersion(number),
+            };
+            context.put(&key, &raft_types::records::WrapRecord { blobs: 1 });
+        }
+    };
+    let bound = (limits::ROWS_WRITTEN - limits::ROWS_OF_NUMBER) as u32;
+    let verdict = attempt_body(&mut context, |context| {
+        write(context, bound + 1);
+        Ok(Outcome::Done)
+    });
+    let outcome = conclude(&mut context, verdict.unwrap()).unwrap();
+    assert_eq!(outcome, Outcome::Rejected(Rejection::TooLarge));
+    let verdict = attempt_body(&mut context, |context| {
+        context.scanned(limits::ROWS_SCANNED + 1).map(|()| Outcome::Done)
+    });
+    assert_eq!(
+        conclude(&mut context, verdict.unwrap()).unwrap(),
+        Outcome::Rejected(Rejection::TooLarge)
+    );
+    assert_eq!(transaction.len(), 3, "two incidents and their count");
+    let mut context = Context::new(&mut transaction, machine.session.id, &moment);
+    let verdict = attempt_body(&mut context, |context| {
+        write(context, bound);
+        Ok(Outcome::Done)
+    });
+    assert_eq!(conclude(&mut context, verdict.unwrap()).unwrap(), Outcome::Done);
+}
+
+/// The rows of the scan bound: reading 10,000 parts is allowed, one more is not.
+#[test]
+fn c5_the_scan_of_a_complete_may_read_every_part_number() {
+    assert_eq!(limits::ROWS_SCANNED, limits::PARTS);
 }

@@ -202,3 +202,25 @@ fn deleting_a_bucket_destroys_its_keys() {
         machine.index
     );
 }
+
+#[test]
+fn c5_a_bucket_of_many_key_versions_is_deleted_and_the_rest_of_them_released() {
+    let mut machine = Machine::ready();
+    let bucket = machine.bucket;
+    for version in 1..=300 {
+        machine.done(put(bucket, version));
+    }
+    machine.done(Command::DeleteBucket(raft_types::commands::DeleteBucket {
+        bucket,
+    }));
+    assert_eq!(
+        queries::bucket_keys(&machine.tables, Some(bucket)).unwrap().len(),
+        300 - 256
+    );
+    assert_eq!(machine.release_all(20), 3);
+    assert!(
+        queries::bucket_keys(&machine.tables, Some(bucket))
+            .unwrap()
+            .is_empty()
+    );
+}
