@@ -373,3 +373,95 @@ pub(crate) fn errno(error: FaultError) -> Errno {
         FaultError::NoSpace => Errno::NOSPC,
     }
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+mod tests {
+    use super::*;
+    use crate::state::ROOT;
+    use crate::sync::SyncRequest;
+
+    const OWNER: Ownership = Ownership {
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+    };
+
+    /// A volume on which `tell` makes a file, which then loses its name for good.
+    fn nameless(tell: impl FnOnce(&Volume) -> Ino) -> (Volume, Ino) {
+        let volume = Volume::new(State::new(0, 0));
+        let ino = tell(&volume);
+        volume.unlink(ROOT, OsStr::new("f")).unwrap();
+        assert!(matches!(
+            volume.begin_sync(ROOT, SyncRequest::directory()),
+            Ok(Progress::Done)
+        ));
+        (volume, ino)
+    }
+
+    #[test]
+    fn what_the_kernel_was_told_of_stays_until_it_forgets() {
+        let name = OsStr::new("f");
+        let (volume, ino) = nameless(|volume| volume.create(ROOT, name, NewNode::File, OWNER).unwrap().ino);
+        assert_eq!(volume.attr(ino).unwrap().nlink, 0);
+        volume.forget(ino, 1);
+        assert_eq!(volume.attr(ino).unwrap_err(), Errno::NOENT);
+
+        let (volume, ino) = nameless(|volume| volume.create_open(ROOT, name, OWNER).unwrap().ino);
+        volume.release(ino);
+        assert!(volume.attr(ino).is_ok());
+        volume.forget(ino, 1);
+        assert_eq!(volume.attr(ino).unwrap_err(), Errno::NOENT);
+    }
+
+    #[test]
+    fn a_directory_begins_with_itself_and_its_parent() {
+        let volume = Volume::new(State::new(0, 0));
+        let dir = volume
+            .create(ROOT, OsStr::new("d"), NewNode::Directory, OWNER)
+            .unwrap()
+            .ino;
+        volume.create(dir, OsStr::new("f"), NewNode::File, OWNER).unwrap();
+        let lines = volume.read_dir(dir, 0).unwrap();
+        let shown: Vec<_> = lines
+            .iter()
+            .map(|line| (line.name.to_str().unwrap(), line.ino, line.kind))
+            .collect();
+        let (file, folder) = (AttrKind::File, AttrKind::Directory);
+        assert_eq!(
+            shown,
+            [(".", dir, folder), ("..", ROOT, folder), ("f", dir + 1, file)]
+        );
+        // From every cookie on the rest follows.
+        for (at, line) in lines.iter().enumerate() {
+            assert_eq!(
+                volume.read_dir(dir, line.cookie).unwrap().len(),
+                lines.len() - at - 1
+            );
+        }
+    }
+
+    #[test]
+    fn a_long_directory_comes_in_pieces() {
+        let volume = Volume::new(State::new(0, 0));
+        for at in 0..3 * LINES_AT_ONCE {
+            volume
+                .create(ROOT, OsStr::new(&at.to_string()), NewNode::File, OWNER)
+                .unwrap();
+        }
+        let (mut found, mut cookie) = (0, 0);
+        loop {
+            let lines = volume.read_dir(ROOT, cookie).unwrap();
+            assert!(lines.len() <= LINES_AT_ONCE);
+            let Some(last) = lines.last() else { break };
+            cookie = last.cookie;
+            found += lines.len();
+        }
+        assert_eq!(found, 3 * LINES_AT_ONCE + 2);
+    }
+}

@@ -250,6 +250,11 @@ fn the_budget_counts_pages_and_frees_what_nobody_can_reach() {
     assert_eq!(state.write(other, 0, b"x").unwrap_err(), rustix::io::Errno::NOSPC);
     assert_eq!(state.refused_for_space(), 1);
     assert_eq!(bytes_of(&state, other), b"");
+    let reserved = state.fallocate(other, 0, 1, FallocateMode::Reserve);
+    assert_eq!(
+        (reserved, state.refused_for_space()),
+        (Err(rustix::io::Errno::NOSPC), 2)
+    );
     // Overwriting, and writing into what was allocated, needs no room.
     state.write(file, 10, &[2; PAGE]).unwrap();
     state.write(file, 3 * page, b"reserved").unwrap();

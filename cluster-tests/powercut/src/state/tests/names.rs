@@ -271,3 +271,15 @@ fn the_kernels_knowledge_of_an_inode_keeps_it_until_it_is_forgotten() {
     state.forget(file, 1);
     assert!(state.inode(file).is_err());
 }
+
+#[test]
+fn the_kernels_knowledge_outlasts_a_cut() {
+    let (mut state, a, _, file) = two_folders();
+    state.add_lookup(file);
+    let mut survived = after_losing_all(&state);
+    survived.unlink(a, name("f")).unwrap();
+    survived.fsync_dir(a);
+    assert!(survived.inode(file).is_ok());
+    survived.forget(file, 1);
+    assert!(survived.inode(file).is_err());
+}
