@@ -1,5 +1,6 @@
 //! The process that serves one mount, from its arguments to its end.
 
+use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +20,9 @@ use crate::volume::Volume;
 /// Threads that read requests of the kernel. They do not wait for one another, since slow syncs
 /// wait elsewhere, so this needs not grow with the threads of the program under test.
 const FUSE_THREADS: usize = 4;
+
+/// Where the kernel offers FUSE.
+const FUSE_DEVICE: &str = "/dev/fuse";
 
 /// What a serving process is told.
 #[derive(Clone, Debug)]
@@ -92,14 +96,19 @@ impl Daemon {
         let (sender, events) = mpsc::channel();
         let volume = Arc::new(Volume::new(state));
         // What fails from here on is what this machine does not give.
-        let unavailable = |error: io::Error| {
+        let unavailable = |what: &str, error: &io::Error| {
             let _ = std::fs::remove_file(&options.control);
-            Startup::Unavailable(error.to_string())
+            Startup::Unavailable(format!("{what}: {error}"))
         };
-        let delays = DelayLine::start().map_err(unavailable)?;
+        let delays = DelayLine::start().map_err(|error| unavailable("starting a thread", &error))?;
+        // The mount would fail too, without saying what is missing.
+        open_device().map_err(|error| unavailable(FUSE_DEVICE, &error))?;
         let fuse = FuseVolume::new(Arc::clone(&volume), delays);
-        let session = fuser::spawn_mount2(fuse, &options.mountpoint, &config()).map_err(unavailable)?;
-        server.start(volume, sender.clone()).map_err(unavailable)?;
+        let session = fuser::spawn_mount2(fuse, &options.mountpoint, &config())
+            .map_err(|error| unavailable("mounting", &error))?;
+        server
+            .start(volume, sender.clone())
+            .map_err(|error| unavailable("starting a thread", &error))?;
         Ok(Self {
             session,
             events,
@@ -149,6 +158,14 @@ impl Daemon {
         // Dropping the session would unmount a second time, whatever lies there by then.
         std::mem::forget(self.session);
     }
+}
+
+fn open_device() -> io::Result<()> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(FUSE_DEVICE)
+        .map(drop)
 }
 
 fn config() -> Config {

@@ -6,6 +6,25 @@
 //! and not once a year on a customer's disk. The same mount injects full disks, failing and slow
 //! syncs, and hides single syncs to show that a test would notice their absence.
 //!
+//! ```no_run
+//! # use std::{path::Path, time::Duration};
+//! # use cluster_tests_powercut::{CutPolicy, MountOptions, PowerCutFs, Side};
+//! # fn test(backing: &Path, mountpoint: &Path) -> Result<(), Box<dyn std::error::Error>> {
+//! let options = MountOptions::locate()?;
+//! let Some(fs) = PowerCutFs::mount_or_skip("name of the test", backing, mountpoint, &options)? else {
+//!     return Ok(());
+//! };
+//! fs.freeze_at(7, Side::Before)?;
+//! // Run the program on the mount until it fails, kill it, and then:
+//! fs.wait_off(Duration::from_secs(30))?;
+//! let report = fs.cut(CutPolicy::random(42))?;
+//! fs.power_on(Duration::from_secs(10))?;
+//! // Start it again: what it had acknowledged must be there. Print `report` if it is not.
+//! # println!("{report}");
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # The model
 //!
 //! Running processes see the *live* state, as they see the page cache. What a cut leaves is the
