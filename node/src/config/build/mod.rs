@@ -1,0 +1,152 @@
+//! From checked values to the typed configuration, with the rules that concern more than one key.
+//!
+//! Everything is looked at even when something is wrong already, so that all problems come out at
+//! once. Where a value is missing or wrong a placeholder stands in for it; whoever calls
+//! [`build`] throws the result away when there are problems.
+
+mod access;
+mod node;
+mod storage;
+
+pub(super) use node::reserved_names;
+
+use std::path::{Component, Path};
+use std::time::Duration;
+
+use raft_types::InvalidName;
+
+use super::cluster::{
+    ClusterSettings, GarbageSettings, ReplicationSettings, RoutingStrategy, SessionSettings, UploadSettings,
+};
+use super::forms::is_host_name;
+use super::problem::{Problem, Warning};
+use super::statement::statement;
+use super::tree::Section;
+use super::{Config, NodeConfig};
+
+/// What the rules found.
+#[derive(Default)]
+struct Findings {
+    problems: Vec<Problem>,
+    warnings: Vec<Warning>,
+}
+
+impl Findings {
+    fn problem(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        self.problems.push(Problem::new(path, message));
+    }
+
+    fn warning(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        self.warnings.push(Warning {
+            path: path.into(),
+            message: message.into(),
+        });
+    }
+}
+
+/// Builds both parts. The configuration is `None` when a name could not be built at all, which a
+/// problem then says.
+pub(super) fn build(root: &Section) -> (Option<Config>, Vec<Problem>, Vec<Warning>) {
+    let mut findings = Findings::default();
+    let node = node::build(root, &mut findings);
+    let cluster = cluster(root, node.as_ref(), &mut findings);
+    let config = node.map(|node| Config { node, cluster });
+    (config, findings.problems, findings.warnings)
+}
+
+fn cluster(root: &Section, node: Option<&NodeConfig>, findings: &mut Findings) -> ClusterSettings {
+    let server = root.section("server");
+    let replication = root.section("replication");
+    let reserved = node::reserved_bucket_names(root);
+    let (buckets, users) = access::build(root, &reserved, findings);
+    let factor = replication
+        .count("factor")
+        .and_then(|factor| u32::try_from(factor).ok())
+        .unwrap_or(1);
+    let garbage = root.section("garbage");
+    let sessions = root.section("sessions");
+    let time = |section: &Section, key: &str| section.time(key).unwrap_or_default();
+    if time(&garbage, "min_age") > time(&garbage, "max_age") {
+        findings.problem(garbage.path_of("min_age"), "is longer than garbage.max_age");
+    }
+    ClusterSettings {
+        region: region(&server, findings),
+        domain: domain(&server, findings),
+        max_object_size: server.size("max_object_size").unwrap_or_default(),
+        backend_timeout: time(&server, "backend_timeout"),
+        buckets,
+        users,
+        backends: storage::backends(root, findings),
+        routing: match root.choice("routing_strategy") {
+            Some("spread") => RoutingStrategy::Spread,
+            _ => RoutingStrategy::Pack,
+        },
+        encryption: storage::encryption(root, node.is_some_and(|node| node.master_key.is_some()), findings),
+        replication: ReplicationSettings {
+            factor,
+            write_copies: replication
+                .count("write_copies")
+                .and_then(|copies| u32::try_from(copies).ok())
+                .unwrap_or_else(|| factor.min(2)),
+        },
+        garbage: GarbageSettings {
+            min_age: time(&garbage, "min_age"),
+            max_age: time(&garbage, "max_age"),
+            interval: time(&garbage, "interval"),
+        },
+        sessions: SessionSettings {
+            silent_after: time(&sessions, "silent_after"),
+            epoch_max_age: time(&sessions, "epoch_max_age"),
+            epoch_max_attempts: sessions.count("epoch_max_attempts").unwrap_or_default(),
+            epoch_close_timeout: time(&sessions, "epoch_close_timeout"),
+            second_sweep_after: time(&sessions, "second_sweep_after"),
+        },
+        uploads: UploadSettings {
+            completed_retention: completed_retention(root),
+        },
+        statement: statement(root),
+    }
+}
+
+fn completed_retention(root: &Section) -> Duration {
+    root.section("uploads")
+        .time("completed_retention")
+        .unwrap_or_default()
+}
+
+/// A region stands in signatures between slashes.
+fn region(server: &Section, findings: &mut Findings) -> Option<String> {
+    let region = server.text("region")?;
+    if !region
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    {
+        findings.problem(
+            server.path_of("region"),
+            "consists of letters, digits, hyphens and underscores",
+        );
+    }
+    Some(region.to_owned())
+}
+
+fn domain(server: &Section, findings: &mut Findings) -> Option<String> {
+    let domain = server.text("domain")?.to_ascii_lowercase();
+    if !is_host_name(&domain) {
+        findings.problem(
+            server.path_of("domain"),
+            "is a name such as s3.example.com, without scheme, port or `*`",
+        );
+    }
+    Some(domain)
+}
+
+/// What is wrong with a name, without the name: it may come from a variable, and that may be secret.
+fn invalid_name(invalid: &InvalidName) -> String {
+    format!("is not a valid {}: {}", invalid.kind, invalid.rule)
+}
+
+/// Whether a path climbs; such a path may mean another place than it seems to.
+fn climbs(path: &Path) -> bool {
+    path.components()
+        .any(|component| component == Component::ParentDir)
+}

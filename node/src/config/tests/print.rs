@@ -1,0 +1,152 @@
+//! `config print`: the configuration as it takes effect.
+
+use super::*;
+
+const WHOLE: &str = "
+server:
+  listen_addr: ':9000'
+  domain: S3.Example.com
+  region: eu-west-1
+  max_object_size: 256MB
+  shutdown_delay: 90s
+buckets:
+  - name: photos
+    credentials:
+      - access_key_id: AKIDPHOTOS
+        secret_access_key: canary-photos-secret
+users:
+  - name: 'team: red'
+    access_key: '0123'
+    secret_key: ${BUCKET_SECRET_KEY}
+    allowed_buckets: ['*', 'yes']
+  - access_key_id: plain
+    secret_access_key: another-secret$$
+    create_buckets: true
+backends:
+  - {name: disk, path: /srv/holdfast, shared: true}
+usage_flush: {adaptive_threshold: 0.8}
+";
+
+const PRINTED: &str = r#"server:
+  listen_addr: ":9000"
+  region: eu-west-1
+  domain: S3.Example.com
+  max_object_size: 256MiB
+  backend_timeout: 30s
+  read_timeout: 1m
+  write_timeout: 1m
+  idle_timeout: 2m
+  read_header_timeout: 10s
+  max_header_bytes: 64KiB
+  max_connections: 4096
+  shutdown_delay: 1m30s
+  drain_timeout: 20s
+  root_health: false
+  tls:
+    min_version: "1.2"
+    http2: false
+data_dir: /var/lib/holdfast
+node_name: node-1
+buckets:
+  - name: photos
+    credentials:
+      - access_key_id: AKIDPHOTOS
+        secret_access_key: "<secret>"
+users:
+  - name: "team: red"
+    access_key_id: "0123"
+    secret_access_key: "<secret>"
+    allowed_buckets: ["*", "yes"]
+  - access_key_id: plain
+    secret_access_key: "<secret>"
+    create_buckets: true
+backends:
+  - name: disk
+    path: /srv/holdfast
+    shared: true
+routing_strategy: pack
+encryption:
+  enabled: false
+  chunk_size: 64KiB
+replication:
+  factor: 1
+garbage:
+  min_age: 5m
+  max_age: 24h
+  interval: 10s
+sessions:
+  silent_after: 1h
+  epoch_max_age: 24h
+  epoch_max_attempts: 100000
+  epoch_close_timeout: 168h
+  second_sweep_after: 24h
+uploads:
+  completed_retention: 24h
+logging:
+  level: info
+  format: json
+metrics:
+  enabled: true
+  path: /metrics
+usage_flush:
+  adaptive_threshold: 0.8
+"#;
+
+#[test]
+fn what_is_printed_has_every_default_and_no_secret() {
+    // `S3.Example.com` is a valid name; the rest of the file is there to be quoted, or not.
+    let yaml = WHOLE.replace("['*', 'yes']", "['*', 'yes']");
+    assert_eq!(load(&yaml).unwrap().effective.to_string(), PRINTED);
+}
+
+#[test]
+fn what_is_printed_can_be_read_again_and_means_the_same_but_for_the_secrets() {
+    let first = load(WHOLE).unwrap();
+    // The defaults of a section of TLS that is off would read as if it were meant to be on.
+    let printed = first
+        .effective
+        .to_string()
+        .replace("  tls:\n    min_version: \"1.2\"\n    http2: false\n", "");
+    let second = load(&printed).unwrap_or_else(|problems| panic!("{problems}\n{printed}"));
+    let changed: Vec<_> = first
+        .effective
+        .differences(&second.effective)
+        .into_iter()
+        .map(|difference| difference.path)
+        .collect();
+    assert_eq!(changed, ["buckets", "users"]);
+    assert_eq!(second.effective.to_string().len(), PRINTED.len());
+}
+
+#[test]
+fn differences_name_the_key_and_when_it_takes_effect() {
+    let changed = |old: &str, new: &str| minimal(old).effective.differences(&minimal(new).effective);
+    assert!(changed("", "").is_empty());
+    assert!(changed("", "garbage: {min_age: 300s}").is_empty());
+    assert_eq!(
+        changed("", "logging: {level: debug, format: text}\nnode_name: x"),
+        [
+            Difference {
+                path: "node_name".to_owned(),
+                takes_effect: TakesEffect::AtRestart
+            },
+            Difference {
+                path: "logging.level".to_owned(),
+                takes_effect: TakesEffect::Now
+            },
+            Difference {
+                path: "logging.format".to_owned(),
+                takes_effect: TakesEffect::AtRestart
+            },
+        ]
+    );
+    let user =
+        |secret: &str| format!("users: [{{access_key: a, secret_key: {secret}, allowed_buckets: ['*']}}]");
+    assert_eq!(
+        changed(&user("secret-1"), &user("secret-2")),
+        [Difference {
+            path: "users".to_owned(),
+            takes_effect: TakesEffect::Now
+        }]
+    );
+}
