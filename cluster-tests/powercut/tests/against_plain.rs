@@ -312,7 +312,6 @@ fn random_operations_have_the_results_of_a_plain_folder() {
     };
     let case = Cell::new(0_u32);
     let mut runner = TestRunner::new(Config {
-        cases: 150,
         failure_persistence: None,
         ..Config::default()
     });

@@ -210,8 +210,6 @@ impl Harness {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
-
     #[test]
     fn a_cut_leaves_what_the_naive_model_says(ops in prop::collection::vec(op(), 1..60), seed: u64) {
         let mut harness = Harness::new();
