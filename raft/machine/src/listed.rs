@@ -69,7 +69,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_set_knows_its_numbers_and_their_places(set in proptest::collection::btree_set(1_u16..=10_000, 0..200)) {
+        fn a_set_knows_its_numbers_and_their_places(
+            set in proptest::collection::btree_set(1_u16..=10_000, 0..200),
+        ) {
             let bits = encode(set.iter().map(|&number| PartNumber::new(number).unwrap()));
             prop_assert!(is_valid(&bits));
             prop_assert_eq!(count(&bits), set.len());

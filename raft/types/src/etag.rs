@@ -105,7 +105,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn etags_read_back_from_text_and_wire(md5 in any::<[u8; 16]>(), parts in proptest::option::of(1..=10_000_u16)) {
+        fn etags_read_back_from_text_and_wire(
+            md5 in any::<[u8; 16]>(), parts in proptest::option::of(1..=10_000_u16),
+        ) {
             let etag = ETag { md5, parts };
             prop_assert_eq!(etag.to_string().parse(), Ok(etag));
             let mut out = Vec::new();

@@ -90,7 +90,8 @@ proptest! {
         prop_assert_eq!(read_all(&mut cursor), expected);
         for seek in seeks {
             cursor.seek(&[seek]).unwrap();
-            let expected = if seek.max(lower) < upper { model.range(seek.max(lower)..upper).next().map(row) } else { None };
+            let from = seek.max(lower).min(upper);
+            let expected = model.range(from..upper).next().map(row);
             let found = cursor.entry().map(|(key, value)| (key.to_vec(), value.to_vec()));
             prop_assert_eq!(found, expected);
         }

@@ -36,7 +36,9 @@ proptest! {
     }
 
     #[test]
-    fn only_exactly_ours_parses(key in physical_key(), place in any::<prop::sample::Index>(), byte in 0x20..0x7f_u8) {
+    fn only_exactly_ours_parses(
+        key in physical_key(), place in any::<prop::sample::Index>(), byte in 0x20..0x7f_u8,
+    ) {
         let text = key.to_string();
         let mut bytes = text.clone().into_bytes();
         let place = place.index(bytes.len());

@@ -182,7 +182,9 @@ proptest! {
     }
 
     #[test]
-    fn a_record_that_was_cut_off_is_never_read_as_a_whole_one(sample in sample(), cut in any::<prop::sample::Index>()) {
+    fn a_record_that_was_cut_off_is_never_read_as_a_whole_one(
+        sample in sample(), cut in any::<prop::sample::Index>(),
+    ) {
         let encoded = Record::encode(&sample);
         let cut = cut.index(encoded.len());
         if let Ok(read) = <Sample as Record>::decode(encoded.slice(..cut)) {

@@ -182,7 +182,8 @@ record! {
         1 => row: RowId,
         /// How far the walk had come, as the row says; refused otherwise.
         2 => after: u64,
-        /// How many parts, blobs, uploads, keys or outcomes at most; the bound of rows may end a step earlier.
+        /// How many parts, blobs, uploads, keys or outcomes at most; the bound of rows may end a step
+        /// earlier.
         3 => limit: u32,
     }
 }

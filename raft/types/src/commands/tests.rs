@@ -268,7 +268,9 @@ proptest! {
     }
 
     #[test]
-    fn an_envelope_that_was_cut_off_is_refused(which in any::<prop::sample::Index>(), place in any::<prop::sample::Index>()) {
+    fn an_envelope_that_was_cut_off_is_refused(
+        which in any::<prop::sample::Index>(), place in any::<prop::sample::Index>(),
+    ) {
         let envelopes = envelopes();
         let envelope = which.get(&envelopes);
         let bytes = envelope.encode();

@@ -240,10 +240,14 @@ proptest! {
     ) {
         let bucket = BucketId(u64::MAX);
         let begins = key.as_bytes().starts_with(prefix.as_bytes());
+        let prefix = prefix.as_bytes();
+        let current = CurrentKey { bucket, key: key.clone() };
+        let noncurrent = VersionKey { bucket, key: key.clone(), version };
+        let upload = UploadKey { bucket, key, upload: UploadId([7; 16]) };
         let rows = [
-            (CurrentKey::with_prefix(bucket, prefix.as_bytes()), CurrentKey { bucket, key: key.clone() }.to_bytes()),
-            (VersionKey::with_prefix(bucket, prefix.as_bytes()), VersionKey { bucket, key: key.clone(), version }.to_bytes()),
-            (UploadKey::with_prefix(bucket, prefix.as_bytes()), UploadKey { bucket, key, upload: UploadId([7; 16]) }.to_bytes()),
+            (CurrentKey::with_prefix(bucket, prefix), current.to_bytes()),
+            (VersionKey::with_prefix(bucket, prefix), noncurrent.to_bytes()),
+            (UploadKey::with_prefix(bucket, prefix), upload.to_bytes()),
         ];
         for (range, row) in rows {
             prop_assert_eq!(range.lower <= row && row < range.upper, begins);

@@ -90,14 +90,17 @@ fn action() -> impl Strategy<Value = Action> {
     let n = any::<u8>;
     prop_oneof![
         8 => (n(), 1..4_u8, 1..3_u8, 1..4_u8, any::<bool>(), any::<bool>()).prop_map(
-            |(key, blobs, copies, wanted, given_up, running)| Action::Put { key, blobs, copies, wanted, given_up, running }
+            |(key, blobs, copies, wanted, given_up, running)| {
+                Action::Put { key, blobs, copies, wanted, given_up, running }
+            }
         ),
         4 => (n(), n()).prop_map(|(from, to)| Action::Copy { from, to }),
         4 => n().prop_map(|key| Action::Delete { key }),
         4 => n().prop_map(|version| Action::DeleteVersion { version }),
         2 => any::<bool>().prop_map(|enabled| Action::SetVersioning { enabled }),
         2 => n().prop_map(|key| Action::CreateUpload { key }),
-        5 => (n(), 1..5_u16, 1..12_u8).prop_map(|(upload, number, blobs)| Action::PutPart { upload, number, blobs }),
+        5 => (n(), 1..5_u16, 1..12_u8)
+            .prop_map(|(upload, number, blobs)| Action::PutPart { upload, number, blobs }),
         3 => (n(), n()).prop_map(|(upload, skip)| Action::Complete { upload, skip }),
         1 => n().prop_map(|upload| Action::Abort { upload }),
         1 => Just(Action::Expire),

@@ -69,7 +69,8 @@ proptest! {
         let mut found = Vec::new();
         loop {
             let (prefix, delimiter) = (prefix.clone(), delimiter.clone());
-            let page = list_objects(&tables, &ListQuery { bucket: BUCKET, prefix, delimiter, start, limit }).unwrap();
+            let query = ListQuery { bucket: BUCKET, prefix, delimiter, start, limit };
+            let page = list_objects(&tables, &query).unwrap();
             found.extend(names(&page));
             match page.next {
                 Some(next) => {
@@ -92,14 +93,15 @@ proptest! {
         let mut found = Vec::new();
         let mut start = ListStart::Beginning;
         loop {
-            let query = ListQuery { bucket: BUCKET, prefix: prefix.clone(), delimiter: delimiter.clone(), start, limit };
+            let (bucket, prefix, delimiter) = (BUCKET, prefix.clone(), delimiter.clone());
+            let query = ListQuery { bucket, prefix, delimiter, start, limit };
             let page = list_objects(&tables, &query).unwrap();
             found.extend(names(&page));
             let Some(last) = page.entries.last().filter(|_| page.next.is_some()) else {
                 break;
             };
             let marker = Bytes::copy_from_slice(last.name());
-            start = ListStart::from_marker(marker, &prefix, &delimiter);
+            start = ListStart::from_marker(marker, &query.prefix, &query.delimiter);
         }
         prop_assert_eq!(found, expected);
     }
@@ -108,9 +110,11 @@ proptest! {
     fn a_listing_begins_strictly_after_any_key(keys in keys(), after in "[ab/\u{0}]{1,4}") {
         let tables = tables(&keys);
         let start = ListStart::AfterKey(Bytes::from(after.clone()));
-        let query = ListQuery { bucket: BUCKET, prefix: Bytes::new(), delimiter: Bytes::new(), start, limit: 100 };
+        let (prefix, delimiter) = (Bytes::new(), Bytes::new());
+        let query = ListQuery { bucket: BUCKET, prefix, delimiter, start, limit: 100 };
         let page = list_objects(&tables, &query).unwrap();
-        let expected: Vec<_> = keys.iter().filter(|key| **key > after).map(|key| (key.clone().into_bytes(), false)).collect();
+        let later = keys.iter().filter(|key| **key > after);
+        let expected: Vec<_> = later.map(|key| (key.clone().into_bytes(), false)).collect();
         prop_assert_eq!(names(&page), expected);
         prop_assert_eq!(page.next, None);
     }

@@ -68,7 +68,8 @@ proptest! {
         let mut found = Vec::new();
         loop {
             let (prefix, delimiter) = (prefix.clone(), delimiter.clone());
-            let page = list_uploads(&tables, &UploadsQuery { bucket: BUCKET, prefix, delimiter, start, limit }).unwrap();
+            let query = UploadsQuery { bucket: BUCKET, prefix, delimiter, start, limit };
+            let page = list_uploads(&tables, &query).unwrap();
             found.extend(page.entries.iter().map(name));
             match page.next {
                 Some(next) => start = next,
@@ -82,11 +83,13 @@ proptest! {
     fn uploads_after_a_key_leave_out_all_uploads_to_it(keys in keys(), after in "[ab/\u{0}]{1,4}") {
         let tables = tables(&keys);
         let start = UploadStart::AfterKey(Bytes::from(after.clone()));
-        let query = UploadsQuery { bucket: BUCKET, prefix: Bytes::new(), delimiter: Bytes::new(), start, limit: 100 };
+        let (prefix, delimiter) = (Bytes::new(), Bytes::new());
+        let query = UploadsQuery { bucket: BUCKET, prefix, delimiter, start, limit: 100 };
         let page = list_uploads(&tables, &query).unwrap();
         let found: Vec<_> = page.entries.iter().map(|entry| name(entry).0).collect();
         let later = keys.iter().filter(|key| **key > after);
-        let expected: Vec<_> = later.flat_map(|key| [key.clone().into_bytes(), key.clone().into_bytes()]).collect();
+        let twice = |key: &String| [key.clone().into_bytes(), key.clone().into_bytes()];
+        let expected: Vec<_> = later.flat_map(twice).collect();
         prop_assert_eq!(found, expected);
     }
 }

@@ -128,7 +128,8 @@ proptest! {
         let mut found = Vec::new();
         loop {
             let (prefix, delimiter) = (prefix.clone(), delimiter.clone());
-            let page = list_versions(&tables, &VersionsQuery { bucket: BUCKET, prefix, delimiter, start, limit }).unwrap();
+            let query = VersionsQuery { bucket: BUCKET, prefix, delimiter, start, limit };
+            let page = list_versions(&tables, &query).unwrap();
             found.extend(page.entries.iter().map(show));
             match page.next {
                 Some(next) => start = next,
@@ -140,11 +141,15 @@ proptest! {
 
     #[test]
     fn versions_after_a_key_leave_out_all_versions_of_it(
-        keys in keys(), counts in proptest::collection::vec(1..4_u64, 1..5), current in any::<u32>(), after in "[ab/\u{0}]{1,4}",
+        keys in keys(),
+        counts in proptest::collection::vec(1..4_u64, 1..5),
+        current in any::<u32>(),
+        after in "[ab/\u{0}]{1,4}",
     ) {
         let (tables, mut all) = tables(&keys, &counts, current);
         let start = VersionStart::AfterKey(Bytes::from(after.clone()));
-        let query = VersionsQuery { bucket: BUCKET, prefix: Bytes::new(), delimiter: Bytes::new(), start, limit: 1000 };
+        let (prefix, delimiter) = (Bytes::new(), Bytes::new());
+        let query = VersionsQuery { bucket: BUCKET, prefix, delimiter, start, limit: 1000 };
         let page = list_versions(&tables, &query).unwrap();
         all.retain(|(key, _)| *key > after);
         let found: Vec<_> = page.entries.iter().map(show).collect();
