@@ -9,6 +9,8 @@
 
 mod common;
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use common::{
     BUCKET, both_suites, decode, facts, keyring, plaintext, plan, push_all, results, store, store_as,
@@ -434,5 +436,40 @@ fn a_blob_of_the_wrong_length_is_reported_as_such() {
         assert!(
             matches!(error, VerifyError::Length { found, expected } if (found, expected) == (len + 1, len))
         );
+    }
+}
+
+#[test]
+fn memory_of_what_was_sent_and_received_is_used_again() {
+    for (encryption, keyring) in both_suites() {
+        let blob = BlobId::generate().unwrap();
+        let len = 40 * ChunkSize::DEFAULT.bytes();
+        let sealer = encryption.sealer(BUCKET, blob, ChunkSize::DEFAULT).unwrap();
+        let mut encoder = Encoder::new(sealer, len as u64, plan(blob)).unwrap();
+        let (layout, protection) = (*encoder.layout(), *encoder.protection());
+        let opener = keyring.opener(blob, ChunkSize::DEFAULT, &protection).unwrap();
+        let mut decoder = Decoder::new(opener, layout.whole());
+        let (mut sent_from, mut received_in) = (HashSet::new(), HashSet::new());
+        // Takes whatever memory a batch gives back, so that only kept memory is met again.
+        let mut taken: Vec<Vec<u8>> = Vec::new();
+        for mut piece in plaintext(len).chunks(10_000) {
+            while let Some(batch) = encoder.push(&mut piece).unwrap() {
+                sent_from.insert(batch.as_ptr());
+                // Pieces that never hold a whole chunk, as a connection delivers them.
+                for piece in batch.chunks(50_000) {
+                    let mut piece = Bytes::copy_from_slice(piece);
+                    while let Some(plaintext) = decoder.push(&mut piece).unwrap() {
+                        received_in.insert(plaintext.as_ptr());
+                    }
+                    taken.push(Vec::with_capacity(piece.len()));
+                }
+                taken.push(Vec::with_capacity(batch.len()));
+                drop(batch);
+                taken.push(Vec::with_capacity(ChunkSize::DEFAULT.bytes() + 16));
+            }
+        }
+        // The first batch, which holds the header, and the rest.
+        assert!(sent_from.len() <= 2, "{} places", sent_from.len());
+        assert!(received_in.len() <= 2, "{} places", received_in.len());
     }
 }

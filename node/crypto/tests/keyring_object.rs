@@ -71,6 +71,21 @@ fn a_keyring_without_keys_needs_the_operators_word() {
 }
 
 #[test]
+fn a_keyring_that_a_master_key_vouches_for_is_not_taken_without_it_even_when_it_holds_no_keys() {
+    let [master] = masters();
+    let mut contents = contents(&master);
+    contents.keys.clear();
+    contents.buckets[0].active = None;
+    let object = contents.encode(Authority::Master(&master)).unwrap();
+    let stored = StoredKeyring::parse(&object).unwrap();
+    assert_eq!(
+        stored.clone().accept_without_keys(disabled()),
+        Err(KeyringError::Unauthenticated)
+    );
+    assert_eq!(stored.authenticate(&[master]), Ok(contents));
+}
+
+#[test]
 fn a_keyring_with_keys_is_never_written_unauthenticated() {
     let [master, other] = masters();
     let mut contents = contents(&master);

@@ -220,6 +220,10 @@ impl Encoder {
                     announced: self.layout.plaintext_len(),
                 });
             }
+            if self.buf.is_empty() {
+                // Only now: the last batch may have been dropped since, and its memory is free again.
+                self.buf.reserve(self.next_batch_len());
+            }
             let filled = self.buf.len() - self.chunk_start;
             let piece = input.chunk();
             let room = self.layout.plaintext_in_chunk(self.index) - filled;
@@ -257,7 +261,6 @@ impl Encoder {
         let batch = self.buf.split().freeze();
         self.crc.update(&batch);
         self.chunk_start = 0;
-        self.buf.reserve(self.next_batch_len());
         batch
     }
 
