@@ -1,6 +1,8 @@
 //! Connections that are slow, silent, broken or greedy.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use api::port::{BodyError, VerifiedBody as _};
@@ -121,6 +123,34 @@ async fn a_body_that_was_not_read_is_not_finished() {
     );
 }
 
+/// A body in frames of 4 KiB that counts how many of them were taken, and then ends or is silent.
+struct Counted {
+    wire: Bytes,
+    taken: Arc<AtomicUsize>,
+    ends: bool,
+}
+
+impl http_body::Body for Counted {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+        if self.wire.is_empty() {
+            return if self.ends {
+                std::task::Poll::Ready(None)
+            } else {
+                std::task::Poll::Pending
+            };
+        }
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        let length = self.wire.len().min(4096);
+        std::task::Poll::Ready(Some(Ok(http_body::Frame::data(self.wire.split_to(length)))))
+    }
+}
+
 #[tokio::test]
 async fn signed_chunks_of_all_bodies_share_one_memory() {
     let chunk = vec![3u8; usize::try_from(MAX_SIGNED_CHUNK).unwrap()];
@@ -132,29 +162,32 @@ async fn signed_chunks_of_all_bodies_share_one_memory() {
         chunk_memory: memory,
         ..BodyConfig::default()
     });
-    let open = |script| resources.open(upload.object().0, script);
-    let half = wire.slice(..wire.len() / 2);
-    let whole = || {
-        Script(
-            [half.clone(), wire.slice(half.len()..)]
-                .into_iter()
-                .map(Event::Data)
-                .collect(),
-        )
+    let open = |wire: Bytes, ends| {
+        let taken = Arc::new(AtomicUsize::new(0));
+        let body = Counted {
+            wire,
+            taken: Arc::clone(&taken),
+            ends,
+        };
+        (resources.open(upload.object().0, body), taken)
     };
 
-    let mut greedy = open(Script(
-        [Event::Data(half.clone()), Event::Silence].into_iter().collect(),
-    ));
-    assert!(
-        greedy.next().now_or_never().is_none(),
-        "half a chunk is not yielded"
-    );
-    let mut waiting = open(whole());
-    assert!(
-        waiting.next().now_or_never().is_none(),
-        "there is no room for a second one"
-    );
+    let (mut greedy, taken) = open(wire.slice(..100_000), false);
+    // Until its hashes are computed it waits for them, then for its client.
+    while taken.load(Ordering::Relaxed) < 100_000usize.div_ceil(4096) {
+        assert!(
+            greedy.next().now_or_never().is_none(),
+            "a part of a chunk is not yielded"
+        );
+    }
+    let (mut waiting, taken) = open(wire.clone(), true);
+    for _ in 0..100 {
+        assert!(
+            waiting.next().now_or_never().is_none(),
+            "there is no room for a second one"
+        );
+        assert_eq!(taken.load(Ordering::Relaxed), 1, "so no more of it is taken in");
+    }
     let small = Upload::chunked(SIGNED, 5);
     let body = sign_chunks(&small.object().1, &[b"hello"], None);
     let mut small = resources.open(small.object().0, Script::of(body.chunks(3)));
@@ -171,7 +204,7 @@ async fn signed_chunks_of_all_bodies_share_one_memory() {
     }
     assert_eq!(length, chunk.len());
     assert!(waiting.finish().await.is_ok());
-    let mut third = open(whole());
+    let (mut third, _) = open(wire, true);
     assert!(
         third.next().await.unwrap().is_some(),
         "what was read is given back"

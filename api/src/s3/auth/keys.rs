@@ -232,6 +232,20 @@ mod tests {
     }
 
     #[test]
+    fn a_full_cache_finds_no_key_of_another_day_or_region() {
+        let (keys, secret) = (SigningKeys::new(), secret("secret"));
+        let day = |number: usize| format!("{number:08}").into_bytes();
+        for number in 0..SETS * WAYS * 2 {
+            keys.keep(keys.candidate(&secret, &day(number), "eu"));
+            keys.keep(keys.candidate(&secret, DAY, &number.to_string()));
+        }
+        for number in SETS * WAYS * 2..SETS * WAYS * 3 {
+            assert!(!kept(&keys, &secret, &day(number), "eu"), "day {number}");
+            assert!(!kept(&keys, &secret, DAY, &number.to_string()), "region {number}");
+        }
+    }
+
+    #[test]
     fn keeping_twice_takes_one_place() {
         let keys = SigningKeys::new();
         let (one, two) = (
