@@ -23,7 +23,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use crate::config::{ClusterSettings, Config};
-use crate::process::S3Surface;
+use crate::http::S3Surface;
 
 /// Puts a node together.
 pub trait Assemble: Send + 'static {

@@ -6,8 +6,11 @@
 use std::sync::Arc;
 
 use api::port::Error;
-use raft::{ExecuteError, MetadataHandle, PendingBarrier, Session, View};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use raft::{BarrierError, ExecuteError, MetadataHandle, ReadIndex, Session, View};
 use raft_types::{Command, Outcome};
+use tokio::sync::watch;
 
 use crate::replicas::{ReadGuard, Reads};
 
@@ -15,15 +18,20 @@ use crate::replicas::{ReadGuard, Reads};
 #[derive(Debug, Clone)]
 pub(crate) struct Metadata {
     handle: MetadataHandle,
-    session: Arc<Session>,
+    session: Session,
+    applied: watch::Receiver<u64>,
     reads: Reads,
 }
 
 /// A barrier on its way, and the registration of the read that waits for it.
-#[derive(Debug)]
 pub struct Barrier {
-    pending: PendingBarrier,
+    round: Round,
     guard: ReadGuard,
+}
+
+enum Round {
+    Done(Result<ReadIndex, BarrierError>),
+    Waiting(BoxFuture<'static, Result<ReadIndex, BarrierError>>),
 }
 
 /// The state after a barrier. Every decision of one request is taken on it.
@@ -34,20 +42,40 @@ pub struct RequestView {
 }
 
 impl Metadata {
-    pub(crate) fn new(handle: MetadataHandle, session: Arc<Session>, reads: Reads) -> Self {
-        Self { handle, session, reads }
+    pub(crate) fn new(handle: MetadataHandle, session: Session, reads: Reads) -> Self {
+        let applied = handle.applied();
+        Self { handle, session, applied, reads }
+    }
+
+    fn applied_index(&self) -> u64 {
+        *self.applied.borrow()
     }
 
     /// Starts a barrier. Registers the read first: its view is not older than what is applied now.
     pub(crate) fn barrier(&self) -> Barrier {
-        let guard = self.reads.register(self.handle.applied_index());
-        Barrier { pending: self.handle.begin_barrier(), guard }
+        let guard = self.reads.register(self.applied_index());
+        let handle = self.handle.clone();
+        let mut waiting = async move { handle.barrier().await }.boxed();
+        // The first poll asks for the round; what is left to do meanwhile runs beside it.
+        let round = match (&mut waiting).now_or_never() {
+            Some(answer) => Round::Done(answer),
+            None => Round::Waiting(waiting),
+        };
+        Barrier { round, guard }
     }
 
     /// Waits for the barrier and takes the view after it.
     pub(crate) async fn view(&self, barrier: Barrier) -> Result<RequestView, Error> {
-        let Barrier { pending, guard } = barrier;
-        match pending.view().await {
+        let Barrier { round, guard } = barrier;
+        let confirmed = match round {
+            Round::Done(answer) => answer,
+            Round::Waiting(waiting) => waiting.await,
+        };
+        let view = match confirmed {
+            Ok(index) => self.handle.view_at(index).await,
+            Err(error) => Err(error),
+        };
+        match view {
             Ok(tables) => Ok(RequestView { tables, guard: Arc::new(guard) }),
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "no read barrier could be had");
@@ -68,12 +96,18 @@ impl Metadata {
 
     /// What died at or before this index is needed by no read of this node.
     pub(crate) fn horizon(&self) -> u64 {
-        self.reads.horizon(self.handle.applied_index())
+        self.reads.horizon(self.applied_index())
     }
 
-    /// The handle itself.
-    pub(crate) fn handle(&self) -> &MetadataHandle {
-        &self.handle
+    /// The session of this boot.
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+}
+
+impl std::fmt::Debug for Barrier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Barrier").field("guard", &self.guard).finish_non_exhaustive()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Gives up the attempts of requests that ended without a commit.
 
 use raft_types::commands::GiveUpAttempts;
-use raft_types::limits::GIVE_UP_ATTEMPTS;
+use raft_types::limits::ATTEMPTS;
 use raft_types::{Command, Outcome};
 use tokio::sync::{mpsc, watch};
 
@@ -18,7 +18,7 @@ pub(super) async fn run(
         if batch.is_empty() {
             let received = tokio::select! {
                 _ = stopped.changed() => return,
-                received = discards.recv_many(&mut batch, GIVE_UP_ATTEMPTS) => received,
+                received = discards.recv_many(&mut batch, ATTEMPTS) => received,
             };
             if received == 0 {
                 return;

@@ -25,20 +25,21 @@ pub(crate) async fn commit(
     });
     match task.await {
         Ok(result) => result,
-        // The runtime is going down with the process.
-        Err(_) => Err(ExecuteError::Shutdown),
+        // The runtime is going down with the process: what became of the command is not known here.
+        Err(_) => Err(ExecuteError::SessionSealed),
     }
 }
 
 fn release(tickets: Vec<Ticket>, result: &Result<Outcome, ExecuteError>) {
     for ticket in tickets {
         match result {
+            // It never reached the log. Dropping the ticket hands the attempt over.
+            Err(ExecuteError::NotApplied(_)) => drop(ticket),
+            // Every other failure leaves its outcome open.
+            Err(_) | Ok(Outcome::Refused(_)) => ticket.leave_unknown(),
             // Applied or rejected: either way the state holds what the command named, as replica or as
             // garbage.
-            Ok(Outcome::Refused(_)) | Err(ExecuteError::Unknown { .. }) => ticket.leave_unknown(),
             Ok(_) => ticket.settle(),
-            // It never reached the log. Dropping the ticket hands the attempt over.
-            Err(_) => drop(ticket),
         }
     }
 }

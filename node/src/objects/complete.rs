@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use api::port::{ChecksumType, CompleteUpload, Error, ObjectChecksum, PartNumber};
-use api::s3::body::multipart::{self, PartDigest};
+use api::s3::body::{MultipartChecksum, MultipartMd5};
 use bytes::Bytes;
 use raft_machine::{ReadTables, listed, queries};
 use raft_types::commands::PartsDigest;
@@ -43,7 +43,8 @@ impl Listed {
         }
         let mut stored = StoredParts::new(tables, upload);
         let mut digest = PartsDigest::new();
-        let mut parts = Vec::with_capacity(request.parts.len());
+        let mut md5 = MultipartMd5::default();
+        let mut checksum = combination(record, kind)?;
         let mut size = 0_u64;
         let last = request.parts.len().saturating_sub(1);
         for (place, stated) in request.parts.iter().enumerate() {
@@ -55,28 +56,29 @@ impl Listed {
             }
             digest.add(number, &part.pieces);
             size = size.checked_add(part.size).ok_or(Error::Internal)?;
-            parts.push(PartDigest {
-                md5: part.etag.md5,
-                size: part.size,
-                checksum: part.checksums.first().and_then(translate::port_checksum),
-            });
+            md5.add(&part.etag.md5);
+            if let Some(checksum) = &mut checksum {
+                let of_part = part.checksums.first().and_then(translate::port_checksum);
+                let added = of_part.and_then(|of_part| checksum.add(&of_part, part.size));
+                added.ok_or(Error::ChecksumKindMismatch)?;
+            }
         }
         if request.size.is_some_and(|expected| expected != size) {
             return Err(Error::SizeMismatch);
         }
-        let checksum = combined(&parts, record, kind)?;
+        let checksum = checksum.map(|checksum| checksum.finish().ok_or(Error::Internal)).transpose()?;
         if let Some(expected) = request.checksum {
             let ours = checksum.as_ref().map(|checksum| checksum.checksum);
             if ours != Some(expected) {
                 return Err(Error::ChecksumMismatch);
             }
         }
-        let count = u16::try_from(parts.len()).map_err(|_| Error::Internal)?;
+        let count = u16::try_from(request.parts.len()).map_err(|_| Error::Internal)?;
         Ok(Self {
             bits: listed::encode(request.parts.iter().filter_map(|p| raft_types::PartNumber::new(p.number.get()))),
             digest: digest.finish(),
             size,
-            etag: ETag::of_parts(multipart::md5_of_md5s(&parts), count),
+            etag: ETag::of_parts(md5.digest(), count),
             checksum,
         })
     }
@@ -98,19 +100,10 @@ fn check_part(part: &PartRecord, stated: &api::port::CompletedPart, record: &Upl
     }
 }
 
-fn combined(
-    parts: &[PartDigest],
-    record: &UploadRecord,
-    kind: ChecksumType,
-) -> Result<Option<ObjectChecksum>, Error> {
+/// The checksum of the object to be, with no parts yet; `None` where the upload has none.
+fn combination(record: &UploadRecord, kind: ChecksumType) -> Result<Option<MultipartChecksum>, Error> {
     let Some(algorithm) = record.algorithm.map(translate::port_algorithm) else { return Ok(None) };
-    let checksum = match kind {
-        ChecksumType::Composite => multipart::composite(algorithm, parts),
-        ChecksumType::FullObject => multipart::full_object(algorithm, parts),
-    };
-    let checksum = checksum.ok_or(Error::ChecksumKindMismatch)?;
-    let parts = (kind == ChecksumType::Composite).then_some(parts.len() as u32);
-    Ok(Some(ObjectChecksum { checksum, kind, parts }))
+    MultipartChecksum::new(algorithm, kind).map(Some).ok_or(Error::ChecksumKindMismatch)
 }
 
 fn too_small(number: PartNumber, size: u64) -> Error {

@@ -38,7 +38,7 @@ pub(crate) enum EpochsError {
 /// Hands out attempts of this session, opening and ending epochs as they are used up.
 #[derive(Debug)]
 pub(crate) struct Epochs {
-    session: Arc<Session>,
+    session: Session,
     cluster: ClusterId,
     incarnation: Incarnation,
     limits: EpochLimits,
@@ -136,7 +136,7 @@ impl EpochInUse {
 
 impl Epochs {
     pub(crate) fn new(
-        session: Arc<Session>,
+        session: Session,
         cluster: ClusterId,
         incarnation: Incarnation,
         limits: EpochLimits,

@@ -5,6 +5,7 @@ use futures_util::future::join_all;
 use node_backend::{Body, BodyWriter, PutOptions, Stored};
 use raft_types::commands::NewReplica;
 use raft_types::address::BlobAttempt;
+use raft_types::checksum::Crc64;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 
@@ -25,7 +26,14 @@ pub(super) struct Destination {
 #[derive(Debug)]
 pub(super) struct FanOut {
     running: Vec<Running>,
-    failed: Vec<Destination>,
+    failed: Vec<Failed>,
+}
+
+/// An attempt whose backend took no more; its put has ended with the reason.
+#[derive(Debug)]
+struct Failed {
+    destination: Destination,
+    put: PutTask,
 }
 
 #[derive(Debug)]
@@ -81,16 +89,31 @@ impl FanOut {
         let (running, failed): (Vec<_>, Vec<_>) =
             self.running.drain(..).partition(|_| sent.next().is_some_and(|result| result.is_ok()));
         self.running = running;
-        // Their puts have ended with an error of their own, or will when they are dropped.
-        self.failed.extend(failed.into_iter().map(|running| running.destination));
+        self.failed.extend(
+            failed.into_iter().map(|Running { destination, put, .. }| Failed { destination, put }),
+        );
         !self.running.is_empty()
     }
 
+    /// Why the puts that took no more have failed. The tickets of all attempts give them up.
+    pub(super) async fn cause(self) -> Option<node_backend::Error> {
+        let mut cause = None;
+        for failed in self.failed {
+            let mut put = failed.put;
+            if let Ok(Err(error)) = (&mut put.0).await {
+                cause = Some(error);
+            }
+        }
+        cause
+    }
+
     /// Waits for all puts and sorts them by what the backends confirm.
-    pub(super) async fn finish(self, stored: u64, checksum: u64) -> Finished {
+    pub(super) async fn finish(self, stored: u64, checksum: Crc64) -> Finished {
         let mut finished = Finished::default();
-        for destination in self.failed {
-            finished.fail(destination, None);
+        for Failed { destination, put } in self.failed {
+            let mut put = put;
+            let cause = (&mut put.0).await.ok().and_then(Result::err);
+            finished.fail(destination, cause);
         }
         let results = join_all(self.running.into_iter().map(|running| async move {
             let Running { destination, writer, mut put } = running;
@@ -112,7 +135,7 @@ impl FanOut {
 
 impl Finished {
     /// Writes a blob that is wholly in memory.
-    pub(super) async fn of_memory(destinations: Vec<Destination>, bytes: Bytes, checksum: u64) -> Self {
+    pub(super) async fn of_memory(destinations: Vec<Destination>, bytes: Bytes, checksum: Crc64) -> Self {
         let stored = bytes.len() as u64;
         let options = PutOptions { checksum: Some(checksum), ..PutOptions::default() };
         let results = join_all(destinations.into_iter().map(|destination| {
@@ -135,7 +158,7 @@ impl Finished {
         destination: Destination,
         result: node_backend::Result<Stored>,
         size: u64,
-        checksum: u64,
+        checksum: Crc64,
     ) {
         let stored = match result {
             Ok(stored) => stored,
@@ -149,7 +172,7 @@ impl Finished {
     }
 
     /// Asks a backend that echoed no checksum what it has stored.
-    async fn ask(&mut self, destination: Destination, size: u64, checksum: u64) {
+    async fn ask(&mut self, destination: Destination, size: u64, checksum: Crc64) {
         match destination.backend.backend.head(&destination.key).await {
             Ok(head) => {
                 let stored = Stored { size: head.size, evidence: head.evidence, version: head.version };

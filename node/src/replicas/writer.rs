@@ -230,7 +230,7 @@ impl OneBlob {
             missing -= piece.len() as u64;
             while let Some(sealed) = self.encoder.push(&mut piece).map_err(|error| internal(self.blob, &error))? {
                 if !fanout.write(&sealed).await {
-                    let source = fanout.finish(stored, 0).await.cause;
+                    let source = fanout.cause().await;
                     return Err(WriteError::Backends { blob: self.blob, source });
                 }
             }
@@ -258,11 +258,11 @@ impl Ending {
                     bytes.extend_from_slice(&tail);
                     bytes.freeze()
                 };
-                Finished::of_memory(destinations, bytes, crc64_nvme).await
+                Finished::of_memory(destinations, bytes, Crc64(crc64_nvme)).await
             }
             Sink::Streams(mut fanout) => {
                 fanout.write(&tail).await;
-                fanout.finish(stored_len, crc64_nvme).await
+                fanout.finish(stored_len, Crc64(crc64_nvme)).await
             }
         };
         if finished.verified.is_empty() {

@@ -1,0 +1,49 @@
+//! What the state counts, as metrics: read from a local view when somebody looks.
+
+use std::time::Duration;
+
+use raft_machine::{Fault, queries};
+use tokio::task::JoinHandle;
+
+use crate::metadata::Metadata;
+
+/// How often the gauges are set anew. Reading them costs a few lookups per backend and bucket.
+const INTERVAL: Duration = Duration::from_millis(250);
+
+/// Sets the gauges until it is dropped.
+#[derive(Debug)]
+pub(super) struct Gauges(JoinHandle<()>);
+
+impl Gauges {
+    pub(super) fn start(metadata: Metadata) -> Self {
+        Self(tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(INTERVAL);
+            loop {
+                ticks.tick().await;
+                if let Err(error) = set(&metadata) {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "the gauges could not be read");
+                }
+            }
+        }))
+    }
+}
+
+impl Drop for Gauges {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn set(metadata: &Metadata) -> Result<(), Fault> {
+    let view = metadata.local();
+    for (id, row) in queries::backends(&view)? {
+        let name = row.name.to_string();
+        let counters = queries::backend_counters(&view, id)?;
+        // Gauges are floating point by their format; counts stay exact up to 2^53.
+        metrics::gauge!("s3o_backend_replicas", "backend" => name.clone()).set(counters.replicas as f64);
+        metrics::gauge!("s3o_backend_stored_bytes", "backend" => name.clone()).set(counters.stored_bytes as f64);
+        metrics::gauge!("s3o_backend_garbage", "backend" => name.clone()).set(counters.garbage as f64);
+        metrics::gauge!("s3o_backend_garbage_bytes", "backend" => name).set(counters.garbage_bytes as f64);
+    }
+    Ok(())
+}

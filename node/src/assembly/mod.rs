@@ -1,0 +1,15 @@
+//! Puts a node together: data directory, session, backends, keys, use cases, jobs, S3 front end.
+//!
+//! Lives here: the order in which a node comes up and goes down, and what is made of which settings.
+//! May not: what any of the parts does. Each step that fails ends the start with an error that names
+//! it; whatever was started by then is stopped.
+
+mod backends;
+mod buckets;
+mod gauges;
+mod running;
+mod secret;
+mod start;
+
+pub use running::RunningNode;
+pub use start::NodeAssembly;
