@@ -299,6 +299,7 @@ macro_rules! conformance_suite {
             ten_thousand_keys_are_listed_in_order_by_pages,
             a_page_begins_strictly_after_its_position,
             keys_are_ordered_by_their_bytes_whatever_folders_they_form,
+            incomplete_puts_are_listed_once_by_pages_of_any_size,
             a_listing_stays_within_its_prefix,
             a_page_is_never_longer_than_a_thousand_entries,
             keys_of_other_shapes_are_listed_and_left_alone,

@@ -115,7 +115,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(key, range)| Step::Get { key, range }),
         1 => key.clone().prop_map(|key| Step::Head { key }),
         2 => prop::collection::vec(key, 0..4).prop_map(|keys| Step::Delete { keys }),
-        3 => (listing, prefix.clone(), prop::option::of(position), 0..6_u32)
+        3 => (listing, prefix, prop::option::of(position), 0..6_u32)
             .prop_map(|(listing, prefix, after, limit)| Step::List { listing, prefix, after, limit }),
         1 => (1..PREFIXES.len()).prop_map(|prefix| Step::Tidy { prefix }),
     ]

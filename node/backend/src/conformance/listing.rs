@@ -1,12 +1,16 @@
 //! Checks of listings: complete, in order, by pages, within their prefix.
 
+use std::sync::Arc;
+
 use futures_util::future::join_all;
 use raft_types::PhysicalKey;
 
 use super::{Fixture, pattern};
+use crate::body::Body;
 use crate::capabilities::ListOrder;
 use crate::key::{BackendKey, KeyPrefix};
-use crate::listing::{EntryKind, ListRequest, Listing, MAX_PAGE, Position, Target};
+use crate::listing::{Entry, EntryKind, ListRequest, Listing, MAX_PAGE, Position, Target};
+use crate::port::PutOptions;
 
 /// Puts at once while a check fills a backend.
 const WRITERS: usize = 64;
@@ -124,6 +128,49 @@ pub async fn keys_are_ordered_by_their_bytes_whatever_folders_they_form(fixture:
         let listed: Vec<String> = listed.into_iter().map(|entry| entry.key).collect();
         assert_eq!(listed, expected, "pages of {limit}");
     }
+}
+
+pub async fn incomplete_puts_are_listed_once_by_pages_of_any_size(fixture: Fixture) {
+    const LENGTH: u64 = 4 << 20;
+    // Two of them on their way to one key.
+    let keys = [1, 2, 3, 3].map(|number| fixture.attempt(number % 2, number));
+    let mut writers = Vec::new();
+    let mut running = Vec::new();
+    let mut progress = Vec::new();
+    for key in &keys {
+        let (writer, mut body) = Body::channel(LENGTH);
+        progress.push(body.progress());
+        writers.push(writer);
+        let (backend, key) = (Arc::clone(&fixture.backend), key.clone());
+        running.push(tokio::spawn(async move {
+            backend.put(&key, body, PutOptions::default()).await
+        }));
+    }
+    for (writer, progress) in writers.iter_mut().zip(&progress) {
+        for _ in 0..10 {
+            writer.write(pattern(1, 256 << 10)).await.unwrap();
+        }
+        while progress.taken() < LENGTH / 2 {
+            tokio::task::yield_now().await;
+        }
+    }
+    let all = fixture.list(Listing::Incomplete, &fixture.prefix, 1_000).await;
+    // A backend need not show what it would never keep.
+    if !all.is_empty() {
+        let mut listed: Vec<&str> = all.iter().map(|entry| entry.key.as_str()).collect();
+        listed.sort_unstable();
+        assert_eq!(listed, sorted(&keys));
+    }
+    for limit in [1, 2, 3] {
+        let pages = fixture.list(Listing::Incomplete, &fixture.prefix, limit).await;
+        let positions = |entries: &[Entry]| entries.iter().map(Entry::position).collect::<Vec<_>>();
+        assert_eq!(positions(&pages), positions(&all), "pages of {limit}");
+    }
+    drop(writers);
+    for put in running {
+        put.await.unwrap().unwrap_err();
+    }
+    fixture.until_nothing_is_incomplete().await;
 }
 
 pub async fn a_listing_stays_within_its_prefix(fixture: Fixture) {

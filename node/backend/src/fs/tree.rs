@@ -308,3 +308,86 @@ fn make_root(path: &Path) -> Result<(), Failure> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// A root with a folder, a file in it, links to both, and a file outside that links lead to.
+    fn trees() -> (tempfile::TempDir, [Tree; 2]) {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("root");
+        std::fs::create_dir_all(root.join("a/b")).unwrap();
+        std::fs::write(root.join("a/b/c"), "ours").unwrap();
+        std::fs::write(folder.path().join("secret"), "not ours").unwrap();
+        symlink("..", root.join("up")).unwrap();
+        symlink("/", root.join("top")).unwrap();
+        symlink("a", root.join("inside")).unwrap();
+        symlink("../../secret", root.join("a/link")).unwrap();
+        let open = || Tree::open(&root, RootPolicy::MustExist).unwrap();
+        let trees = [open(), open().without_openat2()];
+        (folder, trees)
+    }
+
+    #[test]
+    fn both_ways_to_look_up_find_the_same_and_follow_no_link() {
+        let (_folder, trees) = trees();
+        for tree in trees {
+            assert!(tree.open_file("a/b/c").is_ok());
+            assert!(tree.open_folder("").is_ok());
+            assert!(tree.open_folder("a/b").is_ok());
+            for absent in ["x", "a/x", "a/x/y"] {
+                assert_eq!(tree.open_file(absent).unwrap_err(), Errno::NOENT, "{absent}");
+            }
+            for link in [
+                "up",
+                "up/secret",
+                "top/etc/passwd",
+                "inside",
+                "inside/b/c",
+                "a/link",
+                "a/b/c/d",
+            ] {
+                let errno = tree.open_file(link).unwrap_err();
+                assert!(
+                    matches!(errno, Errno::LOOP | Errno::NOTDIR),
+                    "{:?}: {link}: {errno}",
+                    tree.lookup
+                );
+                assert!(tree.open_folder(link).is_err(), "{:?}: {link}", tree.lookup);
+                assert!(
+                    tree.open_durable_folder(link).is_err(),
+                    "{:?}: {link}",
+                    tree.lookup
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_temporary_files_have_one_tag() {
+        let (_folder, [one, other]) = trees();
+        let tags: std::collections::HashSet<String> = (0..100)
+            .flat_map(|_| [one.next_tag(), other.next_tag()])
+            .collect();
+        assert_eq!(tags.len(), 200);
+    }
+
+    #[test]
+    fn a_folder_made_by_somebody_else_is_synced_before_it_is_relied_on() {
+        let (_folder, [tree, _]) = trees();
+        assert!(!tree.durable.contains("a/b"));
+        tree.open_durable_folder("a/b").unwrap();
+        assert!(tree.durable.contains("a") && tree.durable.contains("a/b"));
+        tree.forget("a");
+        assert!(!tree.durable.contains("a/b"));
+    }
+}
