@@ -77,10 +77,7 @@ fn cluster(root: &Section, node: Option<&NodeConfig>, findings: &mut Findings) -
         buckets,
         users,
         backends: storage::backends(root, findings),
-        routing: match root.choice("routing_strategy") {
-            Some("spread") => RoutingStrategy::Spread,
-            _ => RoutingStrategy::Pack,
-        },
+        routing: routing(root, findings),
         encryption: storage::encryption(root, node.is_some_and(|node| node.master_key.is_some()), findings),
         replication: ReplicationSettings {
             factor,
@@ -105,6 +102,27 @@ fn cluster(root: &Section, node: Option<&NodeConfig>, findings: &mut Findings) -
             completed_retention: completed_retention(root),
         },
         statement: statement(root),
+    }
+}
+
+fn routing(root: &Section, findings: &mut Findings) -> RoutingStrategy {
+    let several = root.sections("backends").len() > 1;
+    let spread = root.choice("routing_strategy") == Some("spread");
+    if several && spread {
+        findings.problem(
+            "routing_strategy",
+            "is not built yet: objects are not spread over several backends",
+        );
+    } else if several {
+        findings.warning(
+            "backends",
+            "objects go to the first one only; the others keep what they hold",
+        );
+    }
+    if spread {
+        RoutingStrategy::Spread
+    } else {
+        RoutingStrategy::Pack
     }
 }
 

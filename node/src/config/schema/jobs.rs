@@ -18,7 +18,8 @@ pub(super) const SESSIONS: &[Key] = &[
         POSITIVE_TIME,
         "Silence after which a node's session is sealed, so that what it left behind can be swept.",
     )
-    .default("1h"),
+    .default("1h")
+    .no_effect("a cluster of one has no other node that could give up on it"),
     Key::new(
         "epoch_max_age",
         POSITIVE_TIME,
@@ -50,4 +51,5 @@ pub(super) const UPLOADS: &[Key] = &[Key::new(
     POSITIVE_TIME,
     "How long a completed upload is remembered, so that a repeated Complete gets the same answer.",
 )
-.default("24h")];
+.default("24h")
+.no_effect("completed uploads are not forgotten yet")];

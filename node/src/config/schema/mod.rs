@@ -223,7 +223,7 @@ pub(crate) const ROOT: &[Key] = &[
         .live(),
     Key::new("users", Form::Sections(access::USER), "Users and the buckets that they may use.").live(),
     Key::new("backends", Form::Sections(storage::BACKEND), "Where the bytes lie; at least one.").required(),
-    Key::new("routing_strategy", Form::Choice(&["pack", "spread"]), "Which backend a new object goes to: `pack` fills them in the order of the file, `spread` takes the one with the least in it.")
+    Key::new("routing_strategy", Form::Choice(&["pack", "spread"]), "Which backend a new object goes to: `pack` fills them in the order of the file, `spread` takes the one with the least in it, which is not built yet and refused where there are several.")
         .default("pack"),
     Key::new("encryption", Form::Section(storage::ENCRYPTION), "Encryption of everything that goes to a backend. The choice holds for objects written from then on."),
     Key::new("replication", Form::Section(storage::REPLICATION), "How many copies of an object there are."),

@@ -13,7 +13,8 @@ pub(super) const SERVER: &[Key] = &[
     Key::new("max_object_size", Form::Size(1, 5 << 30), "Most bytes of one PUT or one part. Objects of several parts may be larger.")
         .default("5GiB"),
     Key::new("backend_timeout", Form::Time(seconds(1), hours(1)), "Longest time that a request to a backend may go without progress.")
-        .default("30s"),
+        .default("30s")
+        .no_effect("a directory has no timeouts of its own"),
     Key::new("read_timeout", POSITIVE_TIME, "Longest time without a byte from a client that is sending a body. It bounds stalls, never a whole body.")
         .default("60s")
         .local(),

@@ -32,7 +32,6 @@ const PRINTED: &str = r#"server:
   region: eu-west-1
   domain: S3.Example.com
   max_object_size: 256MiB
-  backend_timeout: 30s
   read_timeout: 1m
   write_timeout: 1m
   idle_timeout: 2m
@@ -75,13 +74,10 @@ garbage:
   max_age: 24h
   interval: 10s
 sessions:
-  silent_after: 1h
   epoch_max_age: 24h
   epoch_max_attempts: 100000
   epoch_close_timeout: 168h
   second_sweep_after: 24h
-uploads:
-  completed_retention: 24h
 logging:
   level: info
   format: json

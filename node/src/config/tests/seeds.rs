@@ -45,6 +45,7 @@ fn the_orchestrators_nomad_template_is_refused_for_exactly_what_is_missing() {
             "database",
             "backends[0]",
             "backends[1]",
+            "routing_strategy",
         ],
         "{found:#?}"
     );
