@@ -367,3 +367,30 @@ fn a_stale_step_of_a_release_is_refused() {
     );
     assert_eq!(machine.rejection(step), Rejection::Changed);
 }
+
+#[test]
+fn a_range_never_shows_a_part_that_is_not_listed_even_before_it_is_released() {
+    let mut machine = Machine::ready();
+    let target = machine.create_upload("key");
+    for number in 1..=6 {
+        machine.put_part(&target, number, 5 * MIB);
+    }
+    let complete = machine.complete(&target, &[2, 4, 5]);
+    machine.committed(Command::CompleteUpload(Box::new(complete)));
+    let object = machine.current("key").unwrap();
+    let resolve = |machine: &Machine| {
+        let found =
+            queries::resolve(&machine.tables, &object.content, object.size, 0..object.size, 100).unwrap();
+        found
+            .into_iter()
+            .map(|span| (span.blob, span.start))
+            .collect::<Vec<_>>()
+    };
+    let before = resolve(&machine);
+    assert_eq!(
+        before.iter().map(|(_, start)| *start).collect::<Vec<_>>(),
+        [0, 5 * MIB, 10 * MIB]
+    );
+    machine.release_all(100);
+    assert_eq!(resolve(&machine), before);
+}
