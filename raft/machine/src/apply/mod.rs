@@ -1,6 +1,6 @@
 //! How commands change the tables.
 //!
-//! One file per family of commands. A handler reads and writes through a [`Context`](context::Context) and
+//! One file per family of commands. A handler reads and writes through a `Context` and
 //! returns an outcome, or stops: then everything that it wrote is taken back. Reference counts and derived
 //! counters are gathered and written once, at the end of the command.
 
