@@ -219,11 +219,15 @@ impl Client {
             self.access_key
         );
         let question = if query.is_empty() { "" } else { "?" };
+        let method_has_body = matches!(method, Method::PUT | Method::POST);
         let uri = format!("http://{}{path}{question}{query}", self.address);
         let mut request = Request::builder()
             .method(method)
             .uri(uri)
             .header("authorization", authorization);
+        if method_has_body {
+            request = request.header("content-length", body.len());
+        }
         for (name, value) in all.iter().filter(|(name, _)| name != "host") {
             request = request.header(name, value);
         }

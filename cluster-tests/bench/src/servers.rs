@@ -84,7 +84,11 @@ impl Holdfast {
         fs::create_dir_all(setup.backend).map_err(io(format!("create {}", setup.backend.display())))?;
         let key = folder.join("master.key");
         if !key.exists() {
-            write_private(&key, b"holdfast benchmark master key 32")?;
+            let mut bytes = [0; 32];
+            fs::File::open("/dev/urandom")
+                .and_then(|mut source| std::io::Read::read_exact(&mut source, &mut bytes))
+                .map_err(io("draw a master key"))?;
+            write_private(&key, &bytes)?;
         }
         let configuration = format!(
             "server:\n  listen_addr: \"{address}\"\n  shutdown_delay: 0s\n\
