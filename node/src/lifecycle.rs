@@ -59,7 +59,10 @@ pub trait Lifecycle: Send + Sync + 'static {
     ///
     /// # Errors
     /// Why the old settings stay.
-    fn reconfigure<'a>(&'a self, settings: &'a ClusterSettings) -> BoxFuture<'a, Result<(), ReconfigureError>>;
+    fn reconfigure<'a>(
+        &'a self,
+        settings: &'a ClusterSettings,
+    ) -> BoxFuture<'a, Result<(), ReconfigureError>>;
 
     /// The process will stop: give leadership away. Requests are still served.
     fn prepare_stop(&self) -> BoxFuture<'_, ()>;
@@ -93,6 +96,8 @@ pub struct ReconfigureError(pub String);
 
 impl<S: fmt::Debug> fmt::Debug for Assembled<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Assembled").field("s3", &self.s3).finish_non_exhaustive()
+        f.debug_struct("Assembled")
+            .field("s3", &self.s3)
+            .finish_non_exhaustive()
     }
 }

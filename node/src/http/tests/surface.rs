@@ -1,0 +1,124 @@
+//! What the tests serve instead of S3.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use http::{Request, Response};
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::Service;
+use tokio::sync::Semaphore;
+
+use crate::http::BoxError;
+
+/// Serves by path:
+/// - `/echo` answers with the body;
+/// - `/hold` waits until it is released;
+/// - `/panic` panics;
+/// - `/broken` panics in its body;
+/// - `/endless` never stops sending;
+/// - everything else answers with its method, host and path.
+#[derive(Clone)]
+pub(super) struct TestSurface {
+    /// One permit per request that is being held.
+    pub(super) held: Arc<Semaphore>,
+    /// One permit per request that may go on.
+    pub(super) release: Arc<Semaphore>,
+    /// One permit per endless body that was given up.
+    pub(super) given_up: Arc<Semaphore>,
+}
+
+impl Default for TestSurface {
+    fn default() -> Self {
+        let none = || Arc::new(Semaphore::new(0));
+        Self { held: none(), release: none(), given_up: none() }
+    }
+}
+
+impl Service<Request<Incoming>> for TestSurface {
+    type Response = Response<TestBody>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let surface = self.clone();
+        async move { Ok(Response::new(surface.answer(request).await)) }.boxed()
+    }
+}
+
+impl TestSurface {
+    async fn answer(self, request: Request<Incoming>) -> TestBody {
+        match request.uri().path() {
+            "/echo" => match request.into_body().collect().await {
+                Ok(body) => TestBody::Whole(Full::new(body.to_bytes())),
+                Err(error) => TestBody::text(format!("broken: {error}")),
+            },
+            "/hold" => {
+                self.held.add_permits(1);
+                self.release.acquire().await.unwrap().forget();
+                TestBody::text("released")
+            }
+            "/panic" => panic!("a handler panics, as it was told to"),
+            "/broken" => TestBody::Broken,
+            "/endless" => TestBody::Endless(GivenUp(self.given_up)),
+            path => {
+                let host = request.headers().get("host").map_or("", |host| host.to_str().unwrap());
+                TestBody::text(format!("{} {host} {path}", request.method()))
+            }
+        }
+    }
+}
+
+pub(super) enum TestBody {
+    Whole(Full<Bytes>),
+    Broken,
+    Endless(#[expect(dead_code, reason = "held for its drop")] GivenUp),
+}
+
+impl TestBody {
+    fn text(text: impl Into<String>) -> Self {
+        Self::Whole(Full::new(Bytes::from(text.into())))
+    }
+}
+
+/// Says when it is dropped.
+pub(super) struct GivenUp(Arc<Semaphore>);
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        self.0.add_permits(1);
+    }
+}
+
+impl Body for TestBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self.get_mut() {
+            Self::Whole(body) => Pin::new(body).poll_frame(context).map_err(|never| match never {}),
+            Self::Broken => panic!("a body panics, as it was told to"),
+            Self::Endless(_) => Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[0; 64 << 10]))))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Whole(body) if body.is_end_stream())
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        match self {
+            Self::Whole(body) => body.size_hint(),
+            Self::Broken | Self::Endless(_) => http_body::SizeHint::default(),
+        }
+    }
+}
