@@ -382,12 +382,16 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_made_by_somebody_else_is_synced_before_it_is_relied_on() {
-        let (_folder, [tree, _]) = trees();
+    fn a_folder_made_by_somebody_else_or_removed_since_is_synced_before_it_is_relied_on() {
+        let (folder, [tree, _]) = trees();
         assert!(!tree.durable.contains("a/b"));
         tree.open_durable_folder("a/b").unwrap();
         assert!(tree.durable.contains("a") && tree.durable.contains("a/b"));
-        tree.forget("a");
+        std::fs::remove_file(folder.path().join("root/a/b/c")).unwrap();
+        super::super::remove::tidy(&tree, "a/b").unwrap();
+        assert!(!folder.path().join("root/a/b").exists());
         assert!(!tree.durable.contains("a/b"));
+        tree.open_durable_folder("a/b").unwrap();
+        assert!(tree.durable.contains("a/b"));
     }
 }

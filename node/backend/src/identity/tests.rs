@@ -2,6 +2,7 @@ use bytes::Bytes;
 use raft_types::IncarnationCounter;
 
 use super::*;
+use crate::fault::{Fault, Faulty, Script, When};
 use crate::memory::MemoryBackend;
 
 fn identity() -> Identity {
@@ -206,15 +207,35 @@ async fn a_user_file_in_the_place_of_the_identity_is_foreign_whatever_its_size()
 
 #[tokio::test]
 async fn of_clusters_that_attach_at_once_one_wins_and_the_other_knows() {
-    let (backend, prefix) = backend();
-    let theirs = Identity {
-        cluster: ClusterId([2; 16]),
-        ..identity()
+    let (memory, prefix) = backend();
+    let script = Script::seeded(1);
+    let backend = Faulty::new(memory, script.clone());
+    let (ours, theirs) = (
+        identity(),
+        Identity {
+            cluster: ClusterId([2; 16]),
+            ..identity()
+        },
+    );
+    // Both have seen that nothing is there.
+    let rule = script.on(Operation::Put, When::First(2), Fault::Stall);
+    let release = async {
+        script.until_fired(rule, 2).await;
+        script.release().await;
     };
-    let (ours, theirs) = (identity(), theirs);
-    let (left, right) = tokio::join!(
+    let (left, right, ()) = tokio::join!(
         write_identity(&backend, &prefix, &ours),
         write_identity(&backend, &prefix, &theirs),
+        release,
     );
-    assert_eq!(u8::from(left.is_ok()) + u8::from(right.is_ok()), 1);
+    let (winner, error) = match (left, right) {
+        (Ok(()), Err(error)) => (ours, error),
+        (Err(error), Ok(())) => (theirs, error),
+        outcomes => panic!("{outcomes:?}"),
+    };
+    assert!(matches!(error.kind(), ErrorKind::NotOurs { .. }), "{error:?}");
+    assert_eq!(
+        read_identity(&backend, &prefix).await.unwrap(),
+        Found::Identity(winner)
+    );
 }
