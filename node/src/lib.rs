@@ -1,7 +1,7 @@
 //! One Holdfast process: configuration, assembly, object use cases, jobs, listeners, command line.
 //!
 //! ```text
-//!  cli ──▶ config (whole or nothing) ──▶ http::bind ──▶ lifecycle::Assemble ──▶ serving::run
+//!  cli ──▶ config (whole or nothing) ──▶ http::bind ──▶ lifecycle::Assemble ──▶ supervisor::run
 //!                                              │                   │ raft, backends, keys,  │ signals, reload,
 //!                                              ▼                   ▼ objects, jobs, api     ▼ drain, exit code
 //!                                         /health, /metrics   S3 service             lifecycle::Lifecycle
@@ -13,7 +13,7 @@
 //! owner that ends it.
 //!
 //! Entry points: [`cli::run`] is the whole program; [`config::Loader`] reads a configuration;
-//! [`serving::run`] runs a process around anything that implements [`lifecycle::Assemble`].
+//! [`supervisor::run`] runs a process around anything that implements [`lifecycle::Assemble`].
 
 pub mod assembly;
 pub mod cli;
@@ -21,7 +21,8 @@ pub mod config;
 pub mod http;
 pub mod identity_access;
 pub mod lifecycle;
-pub mod serving;
+pub mod supervisor;
+pub mod supervisor;
 pub mod telemetry;
 
 mod jobs;

@@ -1,24 +1,37 @@
 //! The command line.
 //!
-//! Exit codes: 0 done, 1 a problem that is named on standard error, 2 the command line is wrong.
+//! Standard output carries what was asked for and nothing else; every other word goes to standard
+//! error. Exit codes, for scripts:
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | done; of a node: stopped in order |
+//! | 1 | refused or not started: problems of the configuration, a port that is taken, … |
+//! | 2 | the command line is wrong |
+//! | 3 | a node served and then could not go on |
 
 mod demo;
+mod serve;
 
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use rustix::fs::Mode;
 
-use crate::assembly::NodeAssembly;
-use crate::config::{Loaded, Loader, Problems};
-use crate::serving::{Serve, run as run_process};
-use crate::telemetry::{Logs, RequestLog, report_panics};
-use demo::{Demo, DemoArgs};
+use crate::config::{Loader, Problems};
+use crate::supervisor::RunError;
+use demo::{Demo, DemoArgs, DemoError};
+use serve::StartError;
+
+const REFUSED: u8 = 1;
+const FAILED: u8 = 3;
 
 /// A clustered S3 gateway.
 #[derive(Parser)]
-#[command(name = "holdfast", version, about)]
+#[command(name = "holdfast", version, about, max_term_width = 100)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -39,118 +52,136 @@ enum Command {
 
 #[derive(Args)]
 struct ConfigFile {
-    /// The configuration file.
+    /// The configuration file. `-config FILE` works too.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
 }
 
 #[derive(Subcommand)]
 enum ConfigCommand {
-    /// Names every problem of a configuration.
+    /// Names every problem of a configuration, or says ok.
     Check {
         /// The configuration file.
         file: PathBuf,
     },
-    /// Shows a configuration with its defaults, without secrets.
+    /// Shows a configuration as it takes effect, without secrets.
     Print {
         /// The configuration file.
         file: PathBuf,
     },
 }
 
+/// Why a command did not do what it should.
+#[derive(Debug, thiserror::Error)]
+enum CommandError {
+    #[error(transparent)]
+    Config(#[from] Problems),
+    #[error(transparent)]
+    Demo(#[from] DemoError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("cannot write to standard output: {0}")]
+    Output(io::Error),
+}
+
+impl CommandError {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Start(StartError::Run(RunError::Failed(_))) => FAILED,
+            _ => REFUSED,
+        })
+    }
+}
+
 /// The whole program.
 pub fn run() -> ExitCode {
-    // What this process makes is its own user's alone.
-    rustix::process::umask(rustix::fs::Mode::from_bits_truncate(0o077));
-    let arguments = Arguments::parse_from(std::env::args_os().map(double_dash).collect::<Vec<_>>());
-    let result = match arguments.command {
-        Command::Serve(ConfigFile { config }) => serve(config),
-        Command::Demo(arguments) => demo(&arguments),
-        Command::Config(ConfigCommand::Check { file }) => check(file),
-        Command::Config(ConfigCommand::Print { file }) => print(file),
-        Command::Version => {
-            say(&format!("holdfast {}", env!("CARGO_PKG_VERSION")));
-            Ok(())
-        }
-    };
-    match result {
+    // Whatever this process makes belongs to its user alone.
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    let arguments = Arguments::parse_from(std::env::args_os().map(with_two_dashes));
+    match execute(arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("holdfast: {error}");
-            ExitCode::FAILURE
+            eprintln!("{}", told(&error));
+            error.exit_code()
         }
     }
 }
 
-type Failed = Box<dyn std::error::Error>;
+fn execute(command: Command) -> Result<(), CommandError> {
+    match command {
+        Command::Serve(ConfigFile { config }) => Ok(serve::serve(config)?),
+        Command::Demo(arguments) => demo(&arguments),
+        Command::Config(ConfigCommand::Check { file }) => check(file),
+        Command::Config(ConfigCommand::Print { file }) => {
+            say(Loader::new().file(&file).load()?.effective.to_string().trim_end())
+        }
+        Command::Version => say(&format!("holdfast {}", env!("CARGO_PKG_VERSION"))),
+    }
+}
 
-/// `-config` is how the programs that came before wrote it.
-fn double_dash(argument: OsString) -> OsString {
+/// One line per problem, each with the name of the program in front.
+fn told(error: &CommandError) -> String {
+    let lines: Vec<_> = error.to_string().lines().map(|line| format!("holdfast: {line}")).collect();
+    lines.join("\n")
+}
+
+/// The programs that came before write `-config FILE`.
+fn with_two_dashes(argument: OsString) -> OsString {
     match argument.to_str() {
-        Some(text) if text == "-config" || text.starts_with("-config=") => OsString::from(format!("-{text}")),
+        Some(text) if text == "-config" || text.starts_with("-config=") => format!("-{text}").into(),
         _ => argument,
     }
 }
 
-fn serve(file: PathBuf) -> Result<(), Failed> {
-    let load = move || Loader::new().file(&file).load();
-    start(load, || {})
-}
-
-fn demo(arguments: &DemoArgs) -> Result<(), Failed> {
-    let Demo { loader, welcome } = Demo::prepare(arguments)?;
-    let loaded = loader.load()?;
-    // A demo is what it was started as.
-    let kept = loaded.clone();
-    let reload = move || Ok(kept.clone());
-    start_loaded(loaded, reload, move || {
-        eprintln!("{welcome}");
-        say("ready");
-    })
-}
-
-fn check(file: PathBuf) -> Result<(), Failed> {
+fn check(file: PathBuf) -> Result<(), CommandError> {
     let loaded = Loader::new().file(&file).load()?;
     for warning in &loaded.warnings {
-        eprintln!("warning: {warning}");
+        eprintln!("holdfast: warning: {warning}");
     }
-    say("ok");
-    Ok(())
+    say("ok")
 }
 
-fn print(file: PathBuf) -> Result<(), Failed> {
-    let loaded = Loader::new().file(&file).load()?;
-    say(loaded.effective.to_string().trim_end());
-    Ok(())
+fn demo(arguments: &DemoArgs) -> Result<(), CommandError> {
+    let demo = Demo::prepare(arguments)?;
+    Ok(serve::demo(demo)?)
 }
 
-fn start(
-    load: impl Fn() -> Result<Loaded, Problems> + Send + 'static,
-    ready: impl FnOnce() + Send + 'static,
-) -> Result<(), Failed> {
-    let loaded = load()?;
-    start_loaded(loaded, load, ready)
-}
-
-fn start_loaded(
-    loaded: Loaded,
-    reload: impl Fn() -> Result<Loaded, Problems> + Send + 'static,
-    ready: impl FnOnce() + Send + 'static,
-) -> Result<(), Failed> {
-    let _logs = Logs::start(loaded.config.node.logging)?;
-    report_panics();
-    for warning in &loaded.warnings {
-        tracing::warn!(%warning, "configuration");
+/// Writes a line to standard output.
+fn say(text: &str) -> Result<(), CommandError> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        // Whoever stopped reading has what it wanted.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CommandError::Output(error)),
+        _ => Ok(()),
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("holdfast").build()?;
-    let assembly = NodeAssembly { observer: RequestLog::new() };
-    let serve = Serve { loaded, assembly, reload: Box::new(reload), ready: Box::new(ready) };
-    runtime.block_on(run_process(serve))?;
-    Ok(())
 }
 
-/// Standard output is for what was asked for; everything else goes to standard error.
-#[expect(clippy::print_stdout, reason = "the one place that writes to standard output")]
-fn say(text: &str) {
-    println!("{text}");
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_flag_of_earlier_programs_is_understood() {
+        for given in [&["-config", "a.yaml"][..], &["--config", "a.yaml"], &["-config=a.yaml"], &["--config=a.yaml"]] {
+            let arguments = ["holdfast", "serve"].iter().chain(given).map(|text| with_two_dashes(text.into()));
+            let parsed = Arguments::try_parse_from(arguments).map(|arguments| match arguments.command {
+                Command::Serve(ConfigFile { config }) => Some(config),
+                _ => None,
+            });
+            assert_eq!(parsed.ok().flatten(), Some(PathBuf::from("a.yaml")), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn serving_without_a_configuration_is_refused() {
+        assert!(Arguments::try_parse_from(["holdfast", "serve"]).is_err());
+        assert!(Arguments::try_parse_from(["holdfast"]).is_err());
+    }
 }

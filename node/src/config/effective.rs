@@ -58,7 +58,7 @@ fn differences(old: &Section, new: &Section, found: &mut Vec<Difference>) {
                         Change::Reload => TakesEffect::Now,
                         Change::Restart => TakesEffect::AtRestart,
                     },
-                })
+                });
             }
             _ => {}
         }

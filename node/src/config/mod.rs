@@ -99,8 +99,11 @@ pub struct Loaded {
 pub struct Loader {
     layers: Figment,
     problems: Vec<Problem>,
-    environment: Box<dyn Fn(&str) -> Result<String, EnvironmentError>>,
+    environment: Variables,
 }
+
+/// Where `${VAR}` is looked up.
+type Variables = Box<dyn Fn(&str) -> Result<String, EnvironmentError>>;
 
 impl Default for Loader {
     fn default() -> Self {

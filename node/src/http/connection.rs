@@ -101,7 +101,7 @@ async fn http1<S, IO>(
         .max_buf_size(READ_BUFFER_BYTES.max(options.max_header_bytes))
         .serve_connection(TokioIo::new(socket), service);
     attend(connection, &activity, phases, |connection| {
-        connection.graceful_shutdown()
+        connection.graceful_shutdown();
     })
     .await;
 }
@@ -131,7 +131,7 @@ async fn http2<S, IO>(
         .max_header_list_size(headers)
         .serve_connection(TokioIo::new(socket), service);
     attend(connection, &activity, phases, |connection| {
-        connection.graceful_shutdown()
+        connection.graceful_shutdown();
     })
     .await;
 }

@@ -258,7 +258,7 @@ mod tests {
         let one = files();
         let other = files();
         let mixed = TlsConfig {
-            key_file: other.config.key_file.clone(),
+            key_file: other.config.key_file,
             ..one.config.clone()
         };
         let (file, text) = wrong(&mixed);

@@ -10,5 +10,4 @@ mod make;
 mod stored;
 mod table;
 
-pub(crate) use make::{BucketKeys, KeysError, Sealing};
-pub(crate) use table::KeyTable;
+pub(crate) use make::{BucketKeys, Sealing};

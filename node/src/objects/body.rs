@@ -28,6 +28,7 @@ pub(crate) struct ContentSource {
     pub(crate) reader: Arc<BlobReader>,
     pub(crate) keys: Arc<BucketKeys>,
     /// Keeps everything that the content refers to from being deleted.
+    #[expect(dead_code, reason = "kept, not read: its end lets go of what the content refers to")]
     pub(crate) guard: Arc<ReadGuard>,
     pub(crate) content: Content,
     pub(crate) size: u64,

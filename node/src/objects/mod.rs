@@ -25,8 +25,5 @@ mod read;
 mod translate;
 
 pub(crate) use access::{AccessPolicy, CreateBuckets};
-pub use body::ObjectBody;
 pub(crate) use errors::unavailable;
-pub use gateway::Gateway;
-pub(crate) use gateway::{GatewayParts, ObjectLimits};
-pub use read::ObjectHandle;
+pub(crate) use gateway::{Gateway, GatewayParts, ObjectLimits};

@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn a_text_line_cannot_be_broken_by_what_it_repeats() {
         let text = written(LogFormat::Text, LogLevel::Info, || {
-            tracing::info!(note = "a\nb\x1b[31m", "hello")
+            tracing::info!(note = "a\nb\x1b[31m", "hello");
         });
         assert_eq!(text.lines().count(), 1);
         assert!(text.contains("hello") && !text.contains('\x1b'), "{text:?}");
