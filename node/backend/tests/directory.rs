@@ -8,7 +8,7 @@
 )]
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -497,7 +497,8 @@ async fn a_body_of_which_a_part_is_in_memory_is_read_whole() {
         .map(|at| (at / 251 + 1) as u8)
         .collect::<Vec<u8>>()
         .into();
-    for (number, (offset, length)) in [(32_768, 32_768), (0, 32_768), (0, 65_536)]
+    // Nothing in memory, then one page here and there: the kernel gives less than was asked for.
+    for (number, cached) in [vec![], vec![0], vec![32_768], vec![0, 4_096, 61_440]]
         .into_iter()
         .enumerate()
     {
@@ -508,8 +509,11 @@ async fn a_body_of_which_a_part_is_in_memory_is_read_whole() {
             .await
             .unwrap();
         let file = fs::File::open(place.root.join(at.as_str())).unwrap();
-        let length = std::num::NonZeroU64::new(length);
-        rustix::fs::fadvise(&file, offset, length, rustix::fs::Advice::DontNeed).unwrap();
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Random).unwrap();
+        for offset in cached {
+            file.read_exact_at(&mut [0; 4_096], offset).unwrap();
+        }
         let download = place.backend.get(&at, GetOptions::default()).await.unwrap();
         assert!(download.body.collect().await.unwrap() == bytes);
     }
