@@ -22,7 +22,6 @@ pub mod http;
 pub mod identity_access;
 pub mod lifecycle;
 pub mod supervisor;
-pub mod supervisor;
 pub mod telemetry;
 
 mod jobs;

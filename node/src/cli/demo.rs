@@ -1,14 +1,16 @@
 //! `holdfast demo`: a node on an embedded configuration, with a folder, a key and a bucket of its own.
 
+use std::fmt;
 use std::fs;
 use std::io::{self, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use node_crypto::keys::create_key_file;
 
-use crate::config::{Loader, Problems};
+use crate::config::{Loader, Secret};
 
 /// The bucket that a demo begins with.
 pub(crate) const BUCKET: &str = "demo";
@@ -37,7 +39,12 @@ pub(crate) struct DemoArgs {
     #[arg(long, env = "HOLDFAST_DEMO_ACCESS_KEY", requires = "secret_key")]
     access_key: Option<String>,
     /// Its secret. Better given by the environment, where no process list shows it.
-    #[arg(long, env = "HOLDFAST_DEMO_SECRET_KEY", requires = "access_key", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "HOLDFAST_DEMO_SECRET_KEY",
+        requires = "access_key",
+        hide_env_values = true
+    )]
     secret_key: Option<String>,
     /// How many backends; copies on several are not built yet.
     #[arg(long, default_value_t = 1)]
@@ -48,11 +55,12 @@ pub(crate) struct DemoArgs {
 }
 
 /// What a demo runs on.
+#[derive(Clone)]
 pub(crate) struct Demo {
-    /// The configuration: embedded, with the overlay over it.
-    pub(crate) loader: Loader,
-    /// What to tell the person who started it, once it serves.
-    pub(crate) welcome: String,
+    data: PathBuf,
+    embedded: Secret,
+    overlay: Option<PathBuf>,
+    credentials: Credentials,
 }
 
 /// Why a demo cannot start.
@@ -77,17 +85,25 @@ pub(crate) enum DemoError {
     /// The kept key cannot be read.
     #[error("{} does not hold an access key and a secret on two lines; remove it to get new ones", .0.display())]
     Credentials(PathBuf),
+    /// The configuration could not name the folder.
+    #[error("the path of {} is not UTF-8 text", .0.display())]
+    NotText(PathBuf),
     /// No randomness.
     #[error("the operating system gave no random numbers: {0}")]
     Random(getrandom::Error),
-    /// The configuration has problems.
-    #[error(transparent)]
-    Config(#[from] Problems),
 }
 
+#[derive(Clone)]
 struct Credentials {
     access_key: String,
-    secret_key: String,
+    secret_key: Secret,
+}
+
+/// What to tell the person who started a demo, once it serves.
+pub(crate) struct Welcome<'a> {
+    demo: &'a Demo,
+    scheme: &'static str,
+    address: SocketAddr,
 }
 
 impl Demo {
@@ -97,13 +113,20 @@ impl Demo {
     /// What is missing or wrong.
     pub(crate) fn prepare(args: &DemoArgs) -> Result<Self, DemoError> {
         if args.nodes != 1 {
-            return Err(DemoError::NotBuilt("clusters are not built yet: --nodes can only be 1"));
+            return Err(DemoError::NotBuilt(
+                "clusters are not built yet: --nodes can only be 1",
+            ));
         }
         if args.backends != 1 {
-            return Err(DemoError::NotBuilt("copies on several backends are not built yet: --backends can only be 1"));
+            return Err(DemoError::NotBuilt(
+                "copies on several backends are not built yet: --backends can only be 1",
+            ));
         }
         make_folder(&args.data)?;
         let data = fs::canonicalize(&args.data).map_err(io_error("find", &args.data))?;
+        if data.to_str().is_none() {
+            return Err(DemoError::NotText(data));
+        }
         let backend = data.join("backend-1");
         make_folder(&backend)?;
         let master_key = data.join(MASTER_KEY);
@@ -111,22 +134,45 @@ impl Demo {
             create_key_file(&master_key)?;
         }
         let credentials = match (&args.access_key, &args.secret_key) {
-            (Some(access_key), Some(secret_key)) => {
-                Credentials { access_key: access_key.clone(), secret_key: secret_key.clone() }
-            }
+            (Some(access_key), Some(secret_key)) => Credentials {
+                access_key: access_key.clone(),
+                secret_key: Secret::new(secret_key.clone()),
+            },
             _ => kept_credentials(&data.join(CREDENTIALS))?,
         };
-        let yaml = embedded(&data, &backend, &master_key, args.port, &credentials);
-        let mut loader = Loader::new().text("the embedded configuration", &yaml);
-        if let Some(overlay) = &args.config {
-            loader = loader.file(overlay);
+        let embedded = Secret::new(embedded(&data, &backend, &master_key, args.port, &credentials));
+        Ok(Self {
+            data,
+            embedded,
+            overlay: args.config.clone(),
+            credentials,
+        })
+    }
+
+    /// The configuration: embedded, with the overlay over it.
+    pub(crate) fn loader(&self) -> Loader {
+        let loader = Loader::new().text("the embedded configuration", self.embedded.expose());
+        match &self.overlay {
+            Some(overlay) => loader.file(overlay),
+            None => loader,
         }
-        Ok(Self { loader, welcome: welcome(args.port, &data, &credentials) })
+    }
+
+    /// What to tell once requests are served at `address`.
+    pub(crate) fn welcome(&self, scheme: &'static str, address: SocketAddr) -> Welcome<'_> {
+        Welcome {
+            demo: self,
+            scheme,
+            address,
+        }
     }
 }
 
 fn embedded(data: &Path, backend: &Path, master_key: &Path, port: u16, credentials: &Credentials) -> String {
-    let Credentials { access_key, secret_key } = credentials;
+    let Credentials {
+        access_key,
+        secret_key,
+    } = credentials;
     format!(
         "server:\n  listen_addr: \"127.0.0.1:{port}\"\n\
          data_dir: {}\n\
@@ -139,7 +185,7 @@ fn embedded(data: &Path, backend: &Path, master_key: &Path, port: u16, credentia
         scalar(&master_key.display().to_string()),
         scalar(&backend.display().to_string()),
         scalar(access_key),
-        scalar(secret_key),
+        scalar(secret_key.expose()),
     )
 }
 
@@ -161,18 +207,43 @@ fn scalar(text: &str) -> String {
     quoted
 }
 
-fn welcome(port: u16, data: &Path, credentials: &Credentials) -> String {
-    let Credentials { access_key, secret_key } = credentials;
-    format!(
-        "\nHoldfast serves S3 at http://127.0.0.1:{port}, on {}\n\n\
-         \x20 access key  {access_key}\n\
-         \x20 secret key  {secret_key}\n\n\
-         Try it:\n\n\
-         \x20 export AWS_ACCESS_KEY_ID={access_key} AWS_SECRET_ACCESS_KEY={secret_key} AWS_DEFAULT_REGION=us-east-1\n\
-         \x20 aws --endpoint-url http://127.0.0.1:{port} s3 cp README.md s3://{BUCKET}/\n\n\
-         Ctrl-C stops it; started again it finds its data.\n",
-        data.display()
-    )
+impl fmt::Display for Welcome<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Credentials {
+            access_key,
+            secret_key,
+        } = &self.demo.credentials;
+        let secret_key = secret_key.expose();
+        let mut address = self.address;
+        // What listens on every interface is reached by this one.
+        if address.ip().is_unspecified() {
+            address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        }
+        let endpoint = format!("{}://{address}", self.scheme);
+        write!(
+            f,
+            "\nHoldfast serves S3 at {endpoint}, on {}\n\n\
+             \x20 access key  {access_key}\n\
+             \x20 secret key  {secret_key}\n\n\
+             Try it:\n\n\
+             \x20 export AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={} AWS_DEFAULT_REGION=us-east-1\n\
+             \x20 aws --endpoint-url {endpoint} s3 cp README.md s3://{BUCKET}/\n\n\
+             Ctrl-C stops it; started again it finds its data.\n",
+            self.demo.data.display(),
+            shell_word(access_key),
+            shell_word(secret_key),
+        )
+    }
+}
+
+/// A text as one word of a shell.
+fn shell_word(text: &str) -> String {
+    let plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/' | b'+' | b'=');
+    if !text.is_empty() && text.bytes().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 fn kept_credentials(path: &Path) -> Result<Credentials, DemoError> {
@@ -180,8 +251,13 @@ fn kept_credentials(path: &Path) -> Result<Credentials, DemoError> {
         Ok(text) => {
             let mut lines = text.lines().map(str::to_owned);
             match (lines.next(), lines.next(), lines.next()) {
-                (Some(access_key), Some(secret_key), None) if !access_key.is_empty() && !secret_key.is_empty() => {
-                    Ok(Credentials { access_key, secret_key })
+                (Some(access_key), Some(secret_key), None)
+                    if !access_key.is_empty() && !secret_key.is_empty() =>
+                {
+                    Ok(Credentials {
+                        access_key,
+                        secret_key: Secret::new(secret_key),
+                    })
                 }
                 _ => Err(DemoError::Credentials(path.to_owned())),
             }
@@ -200,23 +276,47 @@ fn draw_credentials() -> Result<Credentials, DemoError> {
     const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let mut drawn = [0; ACCESS_KEY_LENGTH];
     getrandom::fill(&mut drawn).map_err(DemoError::Random)?;
-    let access_key = drawn.iter().map(|byte| char::from(ALPHABET[usize::from(byte & 31)])).collect();
+    let access_key = drawn
+        .iter()
+        .map(|byte| char::from(ALPHABET[usize::from(byte & 31)]))
+        .collect();
     let mut secret = [0; SECRET_BYTES];
     getrandom::fill(&mut secret).map_err(DemoError::Random)?;
-    Ok(Credentials { access_key, secret_key: hex::encode(secret) })
+    Ok(Credentials {
+        access_key,
+        secret_key: Secret::new(hex::encode(secret)),
+    })
 }
 
 /// Written under another name first, so that a crash leaves the whole file or none.
 fn keep(path: &Path, credentials: &Credentials) -> io::Result<()> {
     let temporary = path.with_extension("new");
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-    write!(file, "{}\n{}\n", credentials.access_key, credentials.secret_key)?;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&temporary)?;
+    write!(
+        file,
+        "{}\n{}\n",
+        credentials.access_key,
+        credentials.secret_key.expose()
+    )?;
     file.sync_all()?;
-    fs::rename(&temporary, path)
+    fs::rename(&temporary, path)?;
+    match path.parent() {
+        Some(folder) => fs::File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
 }
 
 fn make_folder(path: &Path) -> Result<(), DemoError> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io_error("make the folder", path))
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(io_error("make the folder", path))
 }
 
 fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DemoError {
@@ -225,7 +325,12 @@ fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Demo
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
 mod tests {
     use super::*;
 
@@ -247,24 +352,76 @@ mod tests {
         let data = folder.path().join("with space \"and\" $quotes");
         let first = Demo::prepare(&args(&data)).unwrap();
         let second = Demo::prepare(&args(&data)).unwrap();
-        assert_eq!(first.welcome, second.welcome);
-        let loaded = first.loader.load().unwrap();
+        let welcome = |demo: &Demo| demo.welcome("http", "0.0.0.0:9123".parse().unwrap()).to_string();
+        assert_eq!(welcome(&first), welcome(&second));
+        assert!(welcome(&first).contains("http://127.0.0.1:9123"));
+        let loaded = first.loader().load().unwrap();
         assert_eq!(loaded.config.cluster.buckets[0].name.as_str(), BUCKET);
         assert_eq!(loaded.config.cluster.users.len(), 1);
+    }
+
+    #[test]
+    fn what_the_demo_makes_is_its_users_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("demo");
+        Demo::prepare(&args(&data)).unwrap();
+        for (name, expected) in [
+            ("", 0o700),
+            ("backend-1", 0o700),
+            ("credentials", 0o600),
+            ("master.key", 0o600),
+        ] {
+            let mode = fs::metadata(data.join(name)).unwrap().permissions().mode() & 0o7777;
+            assert_eq!(mode, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn given_keys_are_used_and_not_kept_and_an_overlay_goes_over_the_embedded_configuration() {
+        let folder = tempfile::tempdir().unwrap();
+        let overlay = folder.path().join("overlay.yaml");
+        fs::write(&overlay, "server: {shutdown_delay: 3s}").unwrap();
+        let asked = DemoArgs {
+            access_key: Some("given-key".to_owned()),
+            secret_key: Some("it's $ecret".to_owned()),
+            config: Some(overlay),
+            ..args(folder.path())
+        };
+        let demo = Demo::prepare(&asked).unwrap();
+        let config = demo.loader().load().unwrap().config;
+        assert_eq!(
+            config.cluster.users[0].credential.secret_access_key.expose(),
+            "it's $ecret"
+        );
+        assert_eq!(config.node.server.shutdown_delay.as_secs(), 3);
+        assert!(!folder.path().join(CREDENTIALS).exists());
+        let welcome = demo.welcome("https", "127.0.0.1:1".parse().unwrap()).to_string();
+        assert!(
+            welcome.contains(r"AWS_SECRET_ACCESS_KEY='it'\''s $ecret'"),
+            "{welcome}"
+        );
     }
 
     #[test]
     fn a_damaged_key_file_is_refused_and_not_replaced() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(CREDENTIALS), "only one line").unwrap();
-        assert!(matches!(Demo::prepare(&args(folder.path())), Err(DemoError::Credentials(_))));
+        assert!(matches!(
+            Demo::prepare(&args(folder.path())),
+            Err(DemoError::Credentials(_))
+        ));
     }
 
     #[test]
     fn what_is_not_built_is_refused_in_words() {
         let folder = tempfile::tempdir().unwrap();
         for (nodes, backends) in [(3, 1), (1, 2), (0, 1)] {
-            let asked = DemoArgs { nodes, backends, ..args(folder.path()) };
+            let asked = DemoArgs {
+                nodes,
+                backends,
+                ..args(folder.path())
+            };
             assert!(matches!(Demo::prepare(&asked), Err(DemoError::NotBuilt(_))));
         }
     }

@@ -121,7 +121,11 @@ fn execute(command: Command) -> Result<(), CommandError> {
 
 /// One line per problem, each with the name of the program in front.
 fn told(error: &CommandError) -> String {
-    let lines: Vec<_> = error.to_string().lines().map(|line| format!("holdfast: {line}")).collect();
+    let lines: Vec<_> = error
+        .to_string()
+        .lines()
+        .map(|line| format!("holdfast: {line}"))
+        .collect();
     lines.join("\n")
 }
 
@@ -169,8 +173,16 @@ mod tests {
 
     #[test]
     fn the_flag_of_earlier_programs_is_understood() {
-        for given in [&["-config", "a.yaml"][..], &["--config", "a.yaml"], &["-config=a.yaml"], &["--config=a.yaml"]] {
-            let arguments = ["holdfast", "serve"].iter().chain(given).map(|text| with_two_dashes(text.into()));
+        for given in [
+            &["-config", "a.yaml"][..],
+            &["--config", "a.yaml"],
+            &["-config=a.yaml"],
+            &["--config=a.yaml"],
+        ] {
+            let arguments = ["holdfast", "serve"]
+                .iter()
+                .chain(given)
+                .map(|text| with_two_dashes(text.into()));
             let parsed = Arguments::try_parse_from(arguments).map(|arguments| match arguments.command {
                 Command::Serve(ConfigFile { config }) => Some(config),
                 _ => None,

@@ -80,11 +80,24 @@ pub(crate) async fn run_with<A: Assemble>(
     process: Process<'_, A>,
     mut signals: Signals,
 ) -> Result<(), RunError> {
-    let Process { loaded, assembly, reload, ready, metrics, logs } = process;
+    let Process {
+        loaded,
+        assembly,
+        reload,
+        ready,
+        metrics,
+        logs,
+    } = process;
     let node = loaded.config.node.clone();
 
     // Everything that can be refused is refused before the first connection is accepted.
-    let tls = node.server.tls.clone().map(ReloadableTls::load).transpose()?.map(Arc::new);
+    let tls = node
+        .server
+        .tls
+        .clone()
+        .map(ReloadableTls::load)
+        .transpose()?
+        .map(Arc::new);
     let s3_listener = bind(&node.server.listen_addr)?;
     let metrics_address = node.metrics.as_ref().and_then(|metrics| metrics.address.as_ref());
     let metrics_listener = metrics_address.map(bind).transpose()?;
@@ -116,8 +129,18 @@ pub(crate) async fn run_with<A: Assemble>(
     tracing::info!(%address, "serving");
     ready(address);
 
-    let running = Running { started_with: loaded.effective, lifecycle, reload, tls, logs, announcer };
-    running.until_stopped(&mut signals).await.map_err(RunError::Failed)?;
+    let running = Running {
+        started_with: loaded.effective,
+        lifecycle,
+        reload,
+        tls,
+        logs,
+        announcer,
+    };
+    running
+        .until_stopped(&mut signals)
+        .await
+        .map_err(RunError::Failed)?;
 
     health.stopping();
     announcer.stopping();
@@ -137,7 +160,13 @@ pub(crate) async fn run_with<A: Assemble>(
 
 fn serve_metrics(listener: Listener, options: ServerOptions, routes: Routes) -> Server<NoSurface> {
     tracing::info!(address = %listener.address(), "serving metrics");
-    Server::start(listener, None, options, routes, Arc::new(OnceLock::from(NoSurface)))
+    Server::start(
+        listener,
+        None,
+        options,
+        routes,
+        Arc::new(OnceLock::from(NoSurface)),
+    )
 }
 
 /// Keeps the histograms small; ends when it is dropped.

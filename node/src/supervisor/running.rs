@@ -93,7 +93,10 @@ impl Running<'_> {
         }
         for difference in self.started_with.differences(&loaded.effective) {
             if difference.takes_effect == TakesEffect::AtRestart {
-                tracing::warn!(key = difference.path, "this change takes effect at the next start");
+                tracing::warn!(
+                    key = difference.path,
+                    "this change takes effect at the next start"
+                );
             }
         }
     }
@@ -114,7 +117,10 @@ impl Running<'_> {
     /// Goes on serving for a while, so that balancers look elsewhere.
     pub(super) async fn leave(&self, signals: &mut Signals, delay: Duration) {
         let prepared = async {
-            if timeout(PREPARE_LIMIT, self.lifecycle.prepare_stop()).await.is_err() {
+            if timeout(PREPARE_LIMIT, self.lifecycle.prepare_stop())
+                .await
+                .is_err()
+            {
                 tracing::warn!("leadership could not be given away in time");
             }
         };

@@ -43,14 +43,23 @@ impl Signals {
                 }
             }
         });
-        Ok(Self { received, receiving: Some(receiving) })
+        Ok(Self {
+            received,
+            receiving: Some(receiving),
+        })
     }
 
     /// Signals that a test sends.
     #[cfg(test)]
     pub(super) fn of_test() -> (mpsc::Sender<Signal>, Self) {
         let (sender, received) = mpsc::channel(QUEUE);
-        (sender, Self { received, receiving: None })
+        (
+            sender,
+            Self {
+                received,
+                receiving: None,
+            },
+        )
     }
 
     pub(super) async fn next(&mut self) -> Signal {

@@ -1,4 +1,9 @@
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
 
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -84,7 +89,10 @@ impl Assemble for Node {
         if self.0.refuses_start.load(Ordering::Relaxed) {
             return Err(format!("{} is damaged", config.node.data_dir.display()).into());
         }
-        Ok(Assembled { s3: self.clone(), lifecycle: Arc::new(self) })
+        Ok(Assembled {
+            s3: self.clone(),
+            lifecycle: Arc::new(self),
+        })
     }
 }
 
@@ -145,7 +153,6 @@ impl Lifecycle for Node {
 }
 
 struct Test {
-    node: Node,
     signals: mpsc::Sender<Signal>,
     ready: Option<oneshot::Receiver<SocketAddr>>,
     running: JoinHandle<Result<(), RunError>>,
@@ -176,7 +183,14 @@ impl Test {
             };
             run_with(process, receiver).await
         });
-        Self { node, signals, ready: Some(ready), running, config, _folder: folder }
+        Self {
+            node,
+            signals,
+            ready: Some(ready),
+            running,
+            config,
+            _folder: folder,
+        }
     }
 
     async fn ready(&mut self) -> SocketAddr {
@@ -210,19 +224,39 @@ async fn a_process_told_to_stop_is_unready_at_once_serves_on_then_drains_and_end
     let mut test = Test::start(node.clone(), LISTEN);
     let address = test.ready().await;
     node.step().await;
-    assert!(soon(get(address, "/health/ready")).await.unwrap().starts_with("HTTP/1.1 200"));
+    assert!(
+        soon(get(address, "/health/ready"))
+            .await
+            .unwrap()
+            .starts_with("HTTP/1.1 200")
+    );
 
     test.signal(Signal::Stop).await;
     node.step().await;
     assert_eq!(node.taken(), ["assemble", "prepare"]);
-    assert!(soon(get(address, "/health/ready")).await.unwrap().starts_with("HTTP/1.1 503"));
-    assert!(soon(get(address, "/health")).await.unwrap().starts_with("HTTP/1.1 200"));
+    assert!(
+        soon(get(address, "/health/ready"))
+            .await
+            .unwrap()
+            .starts_with("HTTP/1.1 503")
+    );
+    assert!(
+        soon(get(address, "/health"))
+            .await
+            .unwrap()
+            .starts_with("HTTP/1.1 200")
+    );
     let request = tokio::spawn(get(address, "/object"));
     node.step().await;
 
     // The second signal ends the wait, not the request.
     test.signal(Signal::Stop).await;
-    soon(async { while TcpStream::connect(address).await.is_ok() { tokio::task::yield_now().await; } }).await;
+    soon(async {
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     assert!(!request.is_finished() && !test.running.is_finished());
     node.0.answer.add_permits(1);
     assert!(soon(request).await.unwrap().unwrap().ends_with("answered"));
@@ -242,21 +276,51 @@ async fn a_third_signal_cuts_requests_and_the_node_still_ends_in_order() {
         test.signal(Signal::Stop).await;
     }
     test.ended().await.unwrap();
-    assert!(!soon(request).await.unwrap().unwrap_or_default().contains("answered"));
+    assert!(
+        !soon(request)
+            .await
+            .unwrap()
+            .unwrap_or_default()
+            .contains("answered")
+    );
     assert_eq!(node.taken().last(), Some(&"stop"));
 }
 
 #[tokio::test]
 async fn health_answers_while_the_node_starts_and_a_signal_ends_the_start() {
     let folder = tempfile::tempdir().unwrap();
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let node = Node::new();
     node.0.starts.try_acquire().unwrap().forget();
-    let test = Test::start(node.clone(), &format!("server: {{listen_addr: '{free}'}}\ndata_dir: {}", folder.path().display()));
+    let test = Test::start(
+        node.clone(),
+        &format!(
+            "server: {{listen_addr: '{free}'}}\ndata_dir: {}",
+            folder.path().display()
+        ),
+    );
     node.step().await;
-    assert!(soon(get(free, "/health")).await.unwrap().starts_with("HTTP/1.1 200"));
-    assert!(soon(get(free, "/health/ready")).await.unwrap().starts_with("HTTP/1.1 503"));
-    assert!(soon(get(free, "/object")).await.unwrap().contains("ServiceUnavailable"));
+    assert!(
+        soon(get(free, "/health"))
+            .await
+            .unwrap()
+            .starts_with("HTTP/1.1 200")
+    );
+    assert!(
+        soon(get(free, "/health/ready"))
+            .await
+            .unwrap()
+            .starts_with("HTTP/1.1 503")
+    );
+    assert!(
+        soon(get(free, "/object"))
+            .await
+            .unwrap()
+            .contains("ServiceUnavailable")
+    );
     test.signal(Signal::Stop).await;
     test.ended().await.unwrap();
     assert_eq!(node.taken(), ["assemble"]);
@@ -285,7 +349,13 @@ async fn a_node_that_cannot_go_on_ends_the_process_without_waiting_for_anybody()
     assert!(matches!(error, RunError::Failed(_)));
     assert_eq!(error.to_string(), "cannot go on: fsync of the log failed");
     assert_eq!(node.taken(), ["assemble", "request"], "nothing is ended in order");
-    assert!(!soon(request).await.unwrap().unwrap_or_default().contains("answered"));
+    assert!(
+        !soon(request)
+            .await
+            .unwrap()
+            .unwrap_or_default()
+            .contains("answered")
+    );
 }
 
 #[tokio::test]
@@ -293,10 +363,19 @@ async fn a_port_that_is_taken_is_found_before_anything_is_assembled() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let node = Node::new();
-    let error = Test::start(node.clone(), &format!("server: {{listen_addr: '{address}'}}")).ended().await.unwrap_err();
-    assert_eq!(error.to_string(), format!("cannot listen on {address}: another program listens there already"));
+    let error = Test::start(node.clone(), &format!("server: {{listen_addr: '{address}'}}"))
+        .ended()
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("cannot listen on {address}: another program listens there already")
+    );
     let metrics = format!("{LISTEN_BRIEFLY}\nmetrics: {{address: '{address}'}}");
-    assert!(matches!(Test::start(node.clone(), &metrics).ended().await, Err(RunError::Bind(_))));
+    assert!(matches!(
+        Test::start(node.clone(), &metrics).ended().await,
+        Err(RunError::Bind(_))
+    ));
     assert!(node.taken().is_empty());
 }
 
@@ -321,7 +400,10 @@ async fn a_reload_hands_the_new_settings_over_while_requests_are_served() {
     assert!(soon(request).await.unwrap().unwrap().ends_with("answered"));
     test.signal(Signal::Stop).await;
     test.ended().await.unwrap();
-    assert_eq!(node.taken(), ["assemble", "request", "reconfigure", "prepare", "stop"]);
+    assert_eq!(
+        node.taken(),
+        ["assemble", "request", "reconfigure", "prepare", "stop"]
+    );
     assert_eq!(*node.0.users.lock(), 1);
 }
 
