@@ -17,7 +17,6 @@ const PROPOSERS: usize = 64;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-#[expect(clippy::print_stdout, reason = "the report of a benchmark")]
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1);

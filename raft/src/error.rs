@@ -56,9 +56,6 @@ pub enum Error {
         /// The configured name.
         configured: String,
     },
-    /// A node name that cannot stand in a certificate.
-    #[error("the node name {0:?} is empty or longer than 253 bytes")]
-    InvalidNodeName(String),
     /// The directory belongs to no cluster, but a running node was asked for.
     #[error("{} belongs to no cluster yet; bootstrap one or join one", path.display())]
     NotAMember {

@@ -117,7 +117,7 @@ mod tests {
         });
         assert!(!fatal.is_triggered());
         fatal.trigger(&FatalCause::LogSync("EIO".into()));
-        fatal.clone().trigger(&FatalCause::CoreStopped("storage".into()));
+        fatal.trigger(&FatalCause::CoreStopped("storage".into()));
         assert!(fatal.is_triggered());
         assert_eq!(calls.load(Ordering::Relaxed), 1);
     }

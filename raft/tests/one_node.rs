@@ -1,5 +1,7 @@
 //! A cluster of one, through the public interface only.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
 use std::path::Path;
 use std::process::Command as Process;
 use std::sync::Arc;

@@ -7,14 +7,13 @@
 
 use std::time::Duration;
 
-use openraft::errors::{LinearizableReadError, RaftError};
+use openraft::errors::RaftError;
 use openraft::raft::ReadPolicy;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::RaftCore;
 use super::leadership::Leadership;
-use crate::consensus::TypeConfig;
 use crate::telemetry::HandleMetrics;
 
 /// Readers that may wait at once: far more than connections are served.
@@ -57,6 +56,35 @@ pub enum BarrierError {
 
 type Answer = Result<ReadIndex, BarrierError>;
 
+/// Who can tell the index of a linearizable read. The Raft core; a double in tests.
+pub(crate) trait ReadIndexSource: Send + Sync + 'static {
+    /// Confirms the leadership and names the index, both after this call began.
+    fn read_index(&self) -> impl Future<Output = Result<ReadIndex, RoundError>> + Send;
+}
+
+/// Why a round failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RoundError {
+    /// Nobody confirmed leadership; there may be a leader soon.
+    NoLeader,
+    /// There will be no further round.
+    Stopped,
+}
+
+impl ReadIndexSource for RaftCore {
+    /// Asks this node's core. Where another node leads, its answer will come over the network.
+    async fn read_index(&self) -> Result<ReadIndex, RoundError> {
+        match self.get_read_linearizer(ReadPolicy::ReadIndex).await {
+            Ok(linearizer) => Ok(ReadIndex(linearizer.read_log_id().index())),
+            Err(RaftError::APIError(error)) => {
+                tracing::debug!(%error, "no leadership was confirmed");
+                Err(RoundError::NoLeader)
+            }
+            Err(RaftError::Fatal(_)) => Err(RoundError::Stopped),
+        }
+    }
+}
+
 /// Lets readers wait for a round.
 pub(crate) struct Barrier {
     readers: mpsc::Sender<Reader>,
@@ -71,13 +99,13 @@ struct Reader {
 impl Barrier {
     /// Starts the task that runs the rounds, on the current runtime.
     pub(crate) fn start(
-        raft: RaftCore,
+        source: impl ReadIndexSource,
         leadership: watch::Receiver<Leadership>,
         leader_wait: Duration,
     ) -> Self {
         let (readers, received) = mpsc::channel(WAITING_READERS);
         let rounds = Rounds {
-            raft,
+            source,
             leadership,
             leader_wait,
             metrics: HandleMetrics::register(),
@@ -100,14 +128,14 @@ impl Barrier {
     }
 }
 
-struct Rounds {
-    raft: RaftCore,
+struct Rounds<S> {
+    source: S,
     leadership: watch::Receiver<Leadership>,
     leader_wait: Duration,
     metrics: HandleMetrics,
 }
 
-impl Rounds {
+impl<S: ReadIndexSource> Rounds<S> {
     async fn run(mut self, mut readers: mpsc::Receiver<Reader>) {
         let mut waiting = Vec::new();
         loop {
@@ -119,7 +147,7 @@ impl Rounds {
             {
                 waiting.push(reader);
             }
-            match self.round().await {
+            match self.source.read_index().await {
                 Ok(index) => {
                     self.metrics.barrier_rounds.increment(1);
                     self.metrics.reads_per_round.record(waiting.len() as f64);
@@ -131,18 +159,6 @@ impl Rounds {
                 }
                 Err(RoundError::NoLeader) => self.keep_waiting(&mut waiting).await,
             }
-        }
-    }
-
-    /// Asks this node's core. Where another node leads, its answer will come over the network.
-    async fn round(&self) -> Result<ReadIndex, RoundError> {
-        match self.raft.get_read_linearizer(ReadPolicy::ReadIndex).await {
-            Ok(linearizer) => Ok(ReadIndex(linearizer.read_log_id().index())),
-            Err(RaftError::APIError(error)) => {
-                log_round(&error);
-                Err(RoundError::NoLeader)
-            }
-            Err(RaftError::Fatal(_)) => Err(RoundError::Stopped),
         }
     }
 
@@ -166,18 +182,18 @@ impl Rounds {
     }
 }
 
-enum RoundError {
-    NoLeader,
-    Stopped,
-}
-
-fn log_round(error: &LinearizableReadError<TypeConfig>) {
-    tracing::debug!(%error, "no leadership was confirmed");
-}
-
 fn answer(readers: impl Iterator<Item = Reader>, answer: &Answer) {
     for reader in readers {
         // Whoever asked may have stopped waiting.
         let _ = reader.answer.send(answer.clone());
     }
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+mod tests;

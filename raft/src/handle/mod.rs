@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use raft_machine::Effect;
-use raft_types::{BootNonce, ClusterId, DiskId, NodeId, NodeName, Outcome};
+use raft_types::{BootNonce, ClusterId, DiskId, Envelope, NodeId, NodeName, Record};
 use tokio::sync::{broadcast, watch};
 
 pub use barrier::{BarrierError, ReadIndex};
@@ -99,8 +99,20 @@ impl MetadataHandle {
     ///
     /// # Errors
     /// Only [`ProposeError::Unknown`] leaves open whether the command will be applied. Dropping the
-    /// future does too.
+    /// future does too. What this release cannot read is refused: in the log it would halt every node.
     pub async fn propose(&self, envelope: Bytes) -> Result<Applied, ProposeError> {
+        match Envelope::decode(envelope.clone()) {
+            Ok(decoded) if decoded.version == Envelope::VERSION => self.propose_known(envelope).await,
+            Ok(decoded) => Err(ProposeError::Unreadable(format!(
+                "it has version {}",
+                decoded.version
+            ))),
+            Err(error) => Err(ProposeError::Unreadable(error.to_string())),
+        }
+    }
+
+    /// Proposes an envelope that was encoded by this process.
+    pub(crate) async fn propose_known(&self, envelope: Bytes) -> Result<Applied, ProposeError> {
         self.shared.proposer.propose(envelope).await
     }
 
@@ -211,9 +223,4 @@ impl fmt::Debug for MetadataHandle {
             .field("node", &self.shared.identity)
             .finish_non_exhaustive()
     }
-}
-
-/// The outcome of the only command of an entry; used where a list of outcomes is taken apart.
-pub(crate) fn in_order(outcomes: Vec<Outcome>, expected: usize) -> Option<Vec<Outcome>> {
-    (outcomes.len() == expected).then_some(outcomes)
 }

@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use metrics::Gauge;
 use openraft::errors::ClientWriteError;
 use raft_types::{NodeId, Outcome};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use super::{RaftCore, in_order};
+use super::RaftCore;
 use crate::clock::Stamper;
 use crate::consensus::{Callback, Proposal, TypeConfig, WriteResult};
 use crate::log::batch::CommandBatch;
@@ -71,12 +72,30 @@ pub enum ProposeError {
         /// The limit.
         limit: usize,
     },
+    /// The command cannot be read by this release. It was not taken.
+    #[error("the command cannot be read: {0}")]
+    Unreadable(String),
     /// The node is being shut down. The command was not taken.
     #[error("the node is being shut down")]
     Shutdown,
 }
 
 type Answer = Result<Applied, ProposeError>;
+
+/// Where entries go. The Raft core; a double in tests.
+pub(crate) trait Append: Send + Sync + 'static {
+    /// Hands an entry over. `answer` is called once, or dropped if nobody will ever know.
+    fn append(&self, proposal: Proposal, answer: Callback<WriteResult>) -> impl Future<Output = ()> + Send;
+}
+
+impl Append for RaftCore {
+    async fn append(&self, proposal: Proposal, answer: Callback<WriteResult>) {
+        // A core that is gone drops the callback.
+        if let Err(error) = self.client_write_ff(proposal, Some(answer)).await {
+            tracing::debug!(%error, "the Raft core takes no commands");
+        }
+    }
+}
 
 /// Takes commands from all tasks and packs them into entries.
 pub(crate) struct Proposer {
@@ -86,12 +105,12 @@ pub(crate) struct Proposer {
 }
 
 /// What is in flight.
-#[derive(Default)]
 struct Budget {
     commands: AtomicUsize,
     bytes: AtomicUsize,
     stopping: AtomicBool,
     idle: Notify,
+    gauge: Gauge,
 }
 
 /// A command's share of the budget, given back when it is dropped.
@@ -108,12 +127,12 @@ struct Queued {
 
 impl Proposer {
     /// Starts the task that packs, on the current runtime.
-    pub(crate) fn start(raft: RaftCore, stamper: Stamper) -> Self {
+    pub(crate) fn start(target: impl Append, stamper: Stamper) -> Self {
         // Bounded by the budget.
         let (queue, received) = mpsc::unbounded_channel();
         let metrics = HandleMetrics::register();
         let packer = Packer {
-            raft,
+            target,
             stamper,
             slots: Arc::new(Semaphore::new(ENTRIES_IN_FLIGHT)),
             metrics: metrics.clone(),
@@ -121,7 +140,7 @@ impl Proposer {
         tokio::spawn(packer.run(received));
         Self {
             queue,
-            budget: Arc::default(),
+            budget: Arc::new(Budget::new(metrics.in_flight.clone())),
             metrics,
         }
     }
@@ -164,12 +183,23 @@ impl Proposer {
 }
 
 impl Budget {
+    fn new(gauge: Gauge) -> Self {
+        Self {
+            commands: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            stopping: AtomicBool::new(false),
+            idle: Notify::new(),
+            gauge,
+        }
+    }
+
     fn take(self: &Arc<Self>, bytes: usize) -> Result<Share, ProposeError> {
         // Taken first and checked then: two who check first could both pass.
         let share = Share {
             budget: Arc::clone(self),
             bytes,
         };
+        self.gauge.increment(1.0);
         let commands = self.commands.fetch_add(1, Ordering::SeqCst) + 1;
         let total = self.bytes.fetch_add(bytes, Ordering::SeqCst) + bytes;
         if self.stopping.load(Ordering::SeqCst) {
@@ -186,6 +216,7 @@ impl Budget {
 
 impl Drop for Share {
     fn drop(&mut self) {
+        self.budget.gauge.decrement(1.0);
         self.budget.bytes.fetch_sub(self.bytes, Ordering::SeqCst);
         if self.budget.commands.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.budget.idle.notify_waiters();
@@ -194,14 +225,14 @@ impl Drop for Share {
 }
 
 /// The task that packs commands into entries.
-struct Packer {
-    raft: RaftCore,
+struct Packer<A> {
+    target: A,
     stamper: Stamper,
     slots: Arc<Semaphore>,
     metrics: HandleMetrics,
 }
 
-impl Packer {
+impl<A: Append> Packer<A> {
     async fn run(self, mut queue: mpsc::UnboundedReceiver<Queued>) {
         let mut waiting = VecDeque::new();
         loop {
@@ -229,23 +260,12 @@ impl Packer {
             now: self.stamper.stamp().0,
             commands: entry.iter().map(|queued| queued.command.clone()).collect(),
         };
-        let in_flight = Arc::clone(&self.slots);
-        let metrics = self.metrics.clone();
+        // Dropped without a call it drops everybody's answer: unknown.
         let answer = Callback::new(move |result: WriteResult| {
             drop(slot);
-            metrics
-                .in_flight
-                .set(ENTRIES_IN_FLIGHT.saturating_sub(in_flight.available_permits()) as f64);
             answer_all(entry, result);
         });
-        // If the core is gone it has dropped the callback, and with it everybody's answer: unknown.
-        if let Err(error) = self
-            .raft
-            .client_write_ff(Proposal(batch.to_bytes()), Some(answer))
-            .await
-        {
-            tracing::debug!(%error, "the Raft core takes no commands");
-        }
+        self.target.append(Proposal(batch.to_bytes()), answer).await;
     }
 }
 
@@ -267,11 +287,13 @@ fn answer_all(entry: Vec<Queued>, result: WriteResult) {
     let expected = entry.len();
     let answers = match result {
         Ok(response) => {
-            let index = response.log_id.index();
+            let outcomes = response.data.0;
             // The state machine answers every command of an entry.
-            in_order(response.data.0, expected)
-                .map(|outcomes| (index, outcomes))
-                .ok_or(ProposeError::Unknown)
+            if outcomes.len() == expected {
+                Ok((response.log_id.index(), outcomes))
+            } else {
+                Err(ProposeError::Unknown)
+            }
         }
         Err(error) => Err(refusal(&error)),
     };
@@ -316,55 +338,4 @@ fn refusal(error: &ClientWriteError<TypeConfig>) -> ProposeError {
     clippy::panic,
     reason = "tests fail by panicking"
 )]
-mod tests {
-    use super::*;
-
-    fn queued(length: usize) -> Queued {
-        let budget = Arc::new(Budget::default());
-        Queued {
-            command: vec![0; length].into(),
-            answer: oneshot::channel().0,
-            share: budget.take(length).unwrap(),
-        }
-    }
-
-    fn entry_sizes(lengths: &[usize]) -> Vec<usize> {
-        let mut waiting: VecDeque<_> = lengths.iter().map(|&length| queued(length)).collect();
-        let mut sizes = Vec::new();
-        while !waiting.is_empty() {
-            sizes.push(take_entry(&mut waiting).len());
-        }
-        sizes
-    }
-
-    #[test]
-    fn an_entry_is_bounded_by_count_and_bytes_and_holds_at_least_one_command() {
-        assert_eq!(entry_sizes(&[10; 130]), [64, 64, 2]);
-        assert_eq!(entry_sizes(&[BYTES_PER_ENTRY / 2; 3]), [2, 1]);
-        assert_eq!(entry_sizes(&[BYTES_PER_ENTRY + 1, 1, 1]), [1, 2]);
-        assert_eq!(entry_sizes(&[1, COMMAND_BYTES, 1]), [1, 1, 1]);
-    }
-
-    #[test]
-    fn the_budget_refuses_what_exceeds_it_and_takes_back_what_is_done() {
-        let budget = Arc::new(Budget::default());
-        let shares: Vec<_> = (0..IN_FLIGHT_COMMANDS).map(|_| budget.take(1).unwrap()).collect();
-        assert!(matches!(budget.take(1), Err(ProposeError::Overloaded { .. })));
-        drop(shares);
-        let half = budget.take(IN_FLIGHT_BYTES / 2).unwrap();
-        let other = budget.take(IN_FLIGHT_BYTES / 2).unwrap();
-        assert!(matches!(budget.take(1), Err(ProposeError::Overloaded { .. })));
-        drop(half);
-        drop(budget.take(1).unwrap());
-        drop(other);
-        assert_eq!(budget.commands.load(Ordering::SeqCst), 0);
-        assert_eq!(budget.bytes.load(Ordering::SeqCst), 0);
-        budget.stopping.store(true, Ordering::SeqCst);
-        assert!(matches!(budget.take(1), Err(ProposeError::Shutdown)));
-        assert_eq!(
-            budget.commands.load(Ordering::SeqCst),
-            0,
-            "a refusal takes nothing"
-        );
-    }
-}
+mod tests;

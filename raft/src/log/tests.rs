@@ -279,7 +279,7 @@ async fn a_missing_record_in_the_middle_is_refused() {
     }
     tamper(folder.path(), |db| {
         db.delete_cf(db.cf_handle(LOG_FAMILY).unwrap(), log_key(GROUP, 4))
-            .unwrap()
+            .unwrap();
     });
     assert_eq!(
         damage(folder.path()),

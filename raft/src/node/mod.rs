@@ -304,3 +304,12 @@ async fn watch_core(
     };
     fatal.trigger(&FatalCause::CoreStopped(reason));
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+mod tests;

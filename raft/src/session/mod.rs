@@ -57,7 +57,7 @@ pub(crate) trait Propose: Send + Sync + 'static {
 
 impl Propose for MetadataHandle {
     async fn propose(&self, envelope: Bytes) -> Result<Applied, ProposeError> {
-        Self::propose(self, envelope).await
+        self.propose_known(envelope).await
     }
 
     async fn changed(&self) {
@@ -259,7 +259,7 @@ impl<P: Propose> SessionCore<P> {
             };
             in_doubt |= error == ProposeError::Unknown;
             let hopeless = match &error {
-                ProposeError::TooLarge { .. } | ProposeError::Shutdown => true,
+                ProposeError::TooLarge { .. } | ProposeError::Unreadable(_) | ProposeError::Shutdown => true,
                 // Told at once to come again, as long as nothing is in doubt.
                 ProposeError::Overloaded { .. } => !in_doubt,
                 ProposeError::NotLeader { .. } | ProposeError::Unknown => false,

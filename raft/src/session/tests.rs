@@ -131,7 +131,7 @@ impl Propose for Network {
     }
 
     async fn changed(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -261,7 +261,7 @@ async fn what_a_crash_leaves_of_a_build_or_an_install_is_removed_at_the_next_sta
     let path = {
         let store = filled(folder.path(), 2..10).await;
         store.snapshots.build(&store.state).unwrap();
-        store.path.clone()
+        store.path
     };
     for left_over in [
         "snapshots/tmp-0011",
@@ -316,16 +316,16 @@ async fn a_published_snapshot_that_is_not_whole_is_refused() {
     type Change = fn(&Path);
     let changes: [(&str, Change); 4] = [
         ("no manifest", |path| {
-            fs::remove_file(path.join(manifest::FILE)).unwrap()
+            fs::remove_file(path.join(manifest::FILE)).unwrap();
         }),
         ("damaged manifest", |path| {
-            fs::write(path.join(manifest::FILE), b"HFSNAPSH????????").unwrap()
+            fs::write(path.join(manifest::FILE), b"HFSNAPSH????????").unwrap();
         }),
         ("missing file", |path| {
-            fs::remove_file(path.join("CURRENT")).unwrap()
+            fs::remove_file(path.join("CURRENT")).unwrap();
         }),
         ("shorter file", |path| {
-            fs::write(path.join("CURRENT"), b"").unwrap()
+            fs::write(path.join("CURRENT"), b"").unwrap();
         }),
     ];
     for (what, change) in changes {

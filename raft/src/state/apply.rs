@@ -133,7 +133,7 @@ fn apply_entries(store: &StateStore, entries: Vec<ToApply>) -> Result<(), ApplyE
     let tables = Tables::live(&generation.db);
     let mut transaction = Transaction::new(&tables);
     let mut pending = Pending::default();
-    let mut last = generation.applied()?.applied;
+    let mut last = generation.last_applied()?;
     let mut commands = 0;
     for (entry, responder) in entries {
         let id = entry.log_id;

@@ -11,6 +11,7 @@ use rocksdb::{DB, FlushOptions, WriteBatch};
 use super::meta::{self, AppliedState};
 use super::options;
 use super::tables::Tables;
+use crate::consensus::LogId;
 use crate::directory::files;
 use crate::error::{Damage, Error};
 
@@ -57,6 +58,7 @@ impl Generation {
             path: path.clone(),
             message,
         };
+        files::create_directory(&path).map_err(Error::io("create", &path))?;
         let mut database = options::database();
         database.create_if_missing(true);
         database.set_error_if_exists(true);
@@ -131,6 +133,11 @@ impl Generation {
     /// How far it has come.
     pub(crate) fn applied(&self) -> Result<AppliedState, Damage> {
         AppliedState::read(&self.db)
+    }
+
+    /// The last applied entry alone.
+    pub(crate) fn last_applied(&self) -> Result<Option<LogId>, Damage> {
+        meta::last_applied(&self.db)
     }
 
     /// The cluster that it belongs to; `None` before the first entry is applied.

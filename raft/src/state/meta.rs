@@ -28,7 +28,7 @@ pub(crate) struct AppliedState {
 impl AppliedState {
     /// Reads both rows; they are of one moment only where nothing is applied meanwhile.
     pub(crate) fn read(db: &DB) -> Result<Self, Damage> {
-        let applied = read_row::<StoredLogId>(db, APPLIED_KEY)?.map(LogId::from);
+        let applied = last_applied(db)?;
         let membership = match read_row::<StoredMembershipRow>(db, MEMBERSHIP_KEY)? {
             Some(row) => row
                 .stored()
@@ -42,6 +42,11 @@ impl AppliedState {
     pub(crate) fn index(&self) -> u64 {
         self.applied.map_or(0, |applied| applied.index())
     }
+}
+
+/// The last applied entry.
+pub(super) fn last_applied(db: &DB) -> Result<Option<LogId>, Damage> {
+    Ok(read_row::<StoredLogId>(db, APPLIED_KEY)?.map(LogId::from))
 }
 
 /// Adds the row of the last applied entry to a batch.
