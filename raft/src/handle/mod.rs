@@ -101,6 +101,7 @@ impl MetadataHandle {
     /// Only [`ProposeError::Unknown`] leaves open whether the command will be applied. Dropping the
     /// future does too. What this release cannot read is refused: in the log it would halt every node.
     pub async fn propose(&self, envelope: Bytes) -> Result<Applied, ProposeError> {
+        self.shared.proposer.check(&envelope)?;
         match Envelope::decode(envelope.clone()) {
             Ok(decoded) if decoded.version == Envelope::VERSION => self.propose_known(envelope).await,
             Ok(decoded) => Err(ProposeError::Unreadable(format!(

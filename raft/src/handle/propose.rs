@@ -145,13 +145,22 @@ impl Proposer {
         }
     }
 
-    pub(crate) async fn propose(&self, command: Bytes) -> Answer {
+    /// Refuses what is certain not to be taken, before anybody looks into it.
+    pub(crate) fn check(&self, command: &Bytes) -> Result<(), ProposeError> {
+        if self.budget.stopping.load(Ordering::SeqCst) {
+            return Err(ProposeError::Shutdown);
+        }
         if command.len() > COMMAND_BYTES {
             return Err(ProposeError::TooLarge {
                 length: command.len(),
                 limit: COMMAND_BYTES,
             });
         }
+        Ok(())
+    }
+
+    pub(crate) async fn propose(&self, command: Bytes) -> Answer {
+        self.check(&command)?;
         let share = self.budget.take(command.len()).inspect_err(|error| {
             if matches!(error, ProposeError::Overloaded { .. }) {
                 self.metrics.overloaded.increment(1);
