@@ -44,7 +44,12 @@ pub struct RequestView {
 impl Metadata {
     pub(crate) fn new(handle: MetadataHandle, session: Session, reads: Reads) -> Self {
         let applied = handle.applied();
-        Self { handle, session, applied, reads }
+        Self {
+            handle,
+            session,
+            applied,
+            reads,
+        }
     }
 
     fn applied_index(&self) -> u64 {
@@ -76,9 +81,15 @@ impl Metadata {
             Err(error) => Err(error),
         };
         match view {
-            Ok(tables) => Ok(RequestView { tables, guard: Arc::new(guard) }),
+            Ok(tables) => Ok(RequestView {
+                tables,
+                guard: Arc::new(guard),
+            }),
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "no read barrier could be had");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "no read barrier could be had"
+                );
                 Err(crate::objects::unavailable())
             }
         }
@@ -107,7 +118,9 @@ impl Metadata {
 
 impl std::fmt::Debug for Barrier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Barrier").field("guard", &self.guard).finish_non_exhaustive()
+        f.debug_struct("Barrier")
+            .field("guard", &self.guard)
+            .finish_non_exhaustive()
     }
 }
 

@@ -98,7 +98,11 @@ pub fn plan_garbage(
 pub fn plan_release(tables: &impl ReadTables, horizon: &Horizon) -> Result<Option<ReleaseStep>, Fault> {
     for (row, record) in queries::release(tables, u64::MAX, 1)? {
         if matches!(horizon.judge(row.index, record.since), Verdict::Due) {
-            return Ok(Some(ReleaseStep { row, after: record.after, limit: RELEASE_STEP }));
+            return Ok(Some(ReleaseStep {
+                row,
+                after: record.after,
+                limit: RELEASE_STEP,
+            }));
         }
     }
     Ok(None)

@@ -27,7 +27,9 @@ mod tests {
 
     #[test]
     fn a_body_goes_to_the_first_backend_whatever_the_order_of_the_candidates() {
-        let candidates = [3, 1, 2].map(|id| Candidate { backend: BackendId(id) });
+        let candidates = [3, 1, 2].map(|id| Candidate {
+            backend: BackendId(id),
+        });
         assert_eq!(place(&candidates), [BackendId(1)]);
         assert_eq!(place(&[]), []);
     }

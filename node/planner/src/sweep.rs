@@ -40,14 +40,24 @@ pub fn plan_sweeps(
         let incarnation = record.incarnation;
         let targets = queries::sweep_targets(tables, &record)?;
         if targets.is_empty() {
-            tasks.push(SweepTask { epoch, incarnation, backend: None, pass: SweepPass::First });
+            tasks.push(SweepTask {
+                epoch,
+                incarnation,
+                backend: None,
+                pass: SweepPass::First,
+            });
             continue;
         }
         for (backend, pass) in targets {
             let first = record.sweeps.iter().find(|sweep| sweep.backend == backend);
             let early = first.is_some_and(|first| now.0 < first.at.0.saturating_add(second_after));
             if !early && tasks.len() < limit {
-                tasks.push(SweepTask { epoch, incarnation, backend: Some(backend), pass });
+                tasks.push(SweepTask {
+                    epoch,
+                    incarnation,
+                    backend: Some(backend),
+                    pass,
+                });
             }
         }
     }

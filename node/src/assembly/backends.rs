@@ -101,29 +101,52 @@ impl Attacher<'_> {
         };
         if row.kind != kind(&settings.kind) {
             let configured = kind(&settings.kind);
-            return Err(AttachError::OtherKind { name: name.clone(), attached: row.kind, configured });
+            return Err(AttachError::OtherKind {
+                name: name.clone(),
+                attached: row.kind,
+                configured,
+            });
         }
-        let prefix = KeyPrefix::parse(&row.prefix)
-            .map_err(|source| AttachError::Prefix { name: name.clone(), source })?;
+        let prefix = KeyPrefix::parse(&row.prefix).map_err(|source| AttachError::Prefix {
+            name: name.clone(),
+            source,
+        })?;
         let expected = self.expected(id, row.nonce);
         if row.state == BackendState::Attaching {
             let written = write_identity(&*adapter, &prefix, &expected).await;
-            written.map_err(|source| AttachError::Backend { name: name.clone(), source })?;
+            written.map_err(|source| AttachError::Backend {
+                name: name.clone(),
+                source,
+            })?;
         }
         let found = read_identity(&*adapter, &prefix).await;
-        let found = found.map_err(|source| AttachError::Backend { name: name.clone(), source })?;
+        let found = found.map_err(|source| AttachError::Backend {
+            name: name.clone(),
+            source,
+        })?;
         match expected.judge(found) {
             Verdict::Ours => {}
-            verdict => return Err(AttachError::NotOurs { name: name.clone(), verdict }),
+            verdict => {
+                return Err(AttachError::NotOurs {
+                    name: name.clone(),
+                    verdict,
+                });
+            }
         }
         if row.state == BackendState::Attaching {
             let readers = vec![self.metadata.session().id()];
             let activate = Command::ActivateBackend(ActivateBackend { backend: id, readers });
             self.expect_done(name, "ActivateBackend", activate).await?;
         }
-        let guard = Guard::new(adapter, prefix.clone(), expected)
-            .map_err(|source| AttachError::Prefix { name: name.clone(), source })?;
-        self.backends.insert(AttachedBackend { id, prefix, backend: Arc::new(guard) });
+        let guard = Guard::new(adapter, prefix.clone(), expected).map_err(|source| AttachError::Prefix {
+            name: name.clone(),
+            source,
+        })?;
+        self.backends.insert(AttachedBackend {
+            id,
+            prefix,
+            backend: Arc::new(guard),
+        });
         tracing::info!(backend = %name, id = %id, "backend attached");
         Ok(())
     }
@@ -141,22 +164,40 @@ impl Attacher<'_> {
         });
         let outcome = self.execute(name, attach).await?;
         let Outcome::BackendAttached(id) = outcome else {
-            return Err(AttachError::Refused { name: name.clone(), command: "AttachBackend", outcome });
+            return Err(AttachError::Refused {
+                name: name.clone(),
+                command: "AttachBackend",
+                outcome,
+            });
         };
         match queries::backend(&self.metadata.local(), id)? {
             Some(row) => Ok((id, row)),
-            None => Err(AttachError::Refused { name: name.clone(), command: "AttachBackend", outcome }),
+            None => Err(AttachError::Refused {
+                name: name.clone(),
+                command: "AttachBackend",
+                outcome,
+            }),
         }
     }
 
     fn expected(&self, backend: BackendId, nonce: BackendNonce) -> BackendIdentity {
-        let Identity { cluster, incarnation, .. } = self.identity;
-        BackendIdentity { cluster: *cluster, incarnation: *incarnation, backend, nonce }
+        let Identity {
+            cluster, incarnation, ..
+        } = self.identity;
+        BackendIdentity {
+            cluster: *cluster,
+            incarnation: *incarnation,
+            backend,
+            nonce,
+        }
     }
 
     async fn execute(&self, name: &BackendName, command: Command) -> Result<Outcome, AttachError> {
         let executed = self.metadata.execute(command).await;
-        executed.map_err(|source| AttachError::Execute { name: name.clone(), source })
+        executed.map_err(|source| AttachError::Execute {
+            name: name.clone(),
+            source,
+        })
     }
 
     async fn expect_done(
@@ -167,7 +208,11 @@ impl Attacher<'_> {
     ) -> Result<(), AttachError> {
         match self.execute(name, sent).await? {
             Outcome::Done => Ok(()),
-            outcome => Err(AttachError::Refused { name: name.clone(), command, outcome }),
+            outcome => Err(AttachError::Refused {
+                name: name.clone(),
+                command,
+                outcome,
+            }),
         }
     }
 }
@@ -184,7 +229,10 @@ async fn open(settings: &BackendSettings) -> Result<Arc<dyn Backend>, AttachErro
     match &settings.kind {
         BackendKind::Memory => Ok(Arc::new(MemoryBackend::new(name))),
         BackendKind::Fs { path, .. } => {
-            let options = FsOptions { path: path.clone(), root: RootPolicy::MustExist };
+            let options = FsOptions {
+                path: path.clone(),
+                root: RootPolicy::MustExist,
+            };
             let opened = FsBackend::open(name.clone(), options).await;
             let backend = opened.map_err(|source| AttachError::Backend { name, source })?;
             Ok(Arc::new(backend))

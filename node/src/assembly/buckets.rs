@@ -51,7 +51,10 @@ pub(super) async fn ensure(metadata: &Metadata, settings: &ClusterSettings) -> R
 async fn create(metadata: &Metadata, bucket: &BucketSettings) -> Result<(), BucketsError> {
     let name = bucket.name.clone();
     let owner = PrincipalName::new(OPERATOR)?;
-    let command = Command::CreateBucket(CreateBucket { name: name.clone(), owner });
+    let command = Command::CreateBucket(CreateBucket {
+        name: name.clone(),
+        owner,
+    });
     match metadata.execute(command).await {
         Ok(Outcome::BucketCreated(_) | Outcome::Rejected(Rejection::BucketExists(_))) => Ok(()),
         Ok(outcome) => Err(BucketsError::Refused { name, outcome }),

@@ -21,7 +21,10 @@ impl Gauges {
             loop {
                 ticks.tick().await;
                 if let Err(error) = set(&metadata) {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "the gauges could not be read");
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the gauges could not be read"
+                    );
                 }
             }
         }))
@@ -41,7 +44,8 @@ fn set(metadata: &Metadata) -> Result<(), Fault> {
         let counters = queries::backend_counters(&view, id)?;
         // Gauges are floating point by their format; counts stay exact up to 2^53.
         metrics::gauge!("s3o_backend_replicas", "backend" => name.clone()).set(counters.replicas as f64);
-        metrics::gauge!("s3o_backend_stored_bytes", "backend" => name.clone()).set(counters.stored_bytes as f64);
+        metrics::gauge!("s3o_backend_stored_bytes", "backend" => name.clone())
+            .set(counters.stored_bytes as f64);
         metrics::gauge!("s3o_backend_garbage", "backend" => name.clone()).set(counters.garbage as f64);
         metrics::gauge!("s3o_backend_garbage_bytes", "backend" => name).set(counters.garbage_bytes as f64);
     }

@@ -39,25 +39,40 @@ pub(super) struct Parts {
 
 impl RunningNode {
     async fn stop_parts(&self) {
-        let Some(Parts { jobs, gauges, node }) = self.parts.lock().take() else { return };
+        let Some(Parts { jobs, gauges, node }) = self.parts.lock().take() else {
+            return;
+        };
         jobs.stop().await;
         drop(gauges);
         // What is under no attempt any more need not wait for the next boot to be swept.
         self.epochs.rotate();
         if let Err(error) = self.epochs.advance().await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the epoch was not ended; its sweep will wait");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the epoch was not ended; its sweep will wait"
+            );
         }
         if let Err(error) = self.metadata.session().close().await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the session was not ended in order");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the session was not ended in order"
+            );
         }
         if let Err(error) = node.shutdown().await {
-            tracing::error!(error = &error as &dyn std::error::Error, "the metadata was not closed in order");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the metadata was not closed in order"
+            );
         }
     }
 
     async fn fatal(&self) -> Failure {
         let mut fatal = self.fatal.clone();
-        let said = fatal.wait_for(Option::is_some).await.ok().and_then(|cause| cause.clone());
+        let said = fatal
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|cause| cause.clone());
         match said {
             Some(cause) => Failure(cause),
             // Nobody is left who could say anything: the node stops in order.
@@ -74,7 +89,10 @@ impl Lifecycle for RunningNode {
         Readiness::Ready
     }
 
-    fn reconfigure<'a>(&'a self, settings: &'a ClusterSettings) -> BoxFuture<'a, Result<(), ReconfigureError>> {
+    fn reconfigure<'a>(
+        &'a self,
+        settings: &'a ClusterSettings,
+    ) -> BoxFuture<'a, Result<(), ReconfigureError>> {
         let policy: Arc<dyn AccessPolicy> = Arc::new(crate::identity_access::Grants::of(settings));
         self.access.store(Arc::new(policy));
         async { Ok(()) }.boxed()

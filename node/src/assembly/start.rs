@@ -13,8 +13,8 @@ use node_crypto::keys::LoadRequest;
 use parking_lot::Mutex;
 use raft::{Condition, Fatal, NodeOptions, OpenOptions, Session, SessionOptions, Store};
 use raft_machine::queries;
-use raft_types::records::Identity;
 use raft_types::Incarnation;
+use raft_types::records::Identity;
 use tokio::sync::watch;
 
 use super::backends::Attacher;
@@ -44,15 +44,28 @@ impl Assemble for NodeAssembly {
     type S3 = S3Service<Gateway>;
 
     async fn assemble(self, config: Config) -> Result<Assembled<Self::S3>, AssembleError> {
-        let Config { node: local, cluster: settings } = &config;
+        let Config {
+            node: local,
+            cluster: settings,
+        } = &config;
         let (fatal, failed) = fatal();
         let node = open_metadata(local, fatal).await?;
-        let started = Started { local, settings, failed };
+        let started = Started {
+            local,
+            settings,
+            failed,
+        };
         match started.around(&node, self.observer).await {
-            Ok((s3, parts)) => Ok(Assembled { s3, lifecycle: Arc::new(parts.running(node)) }),
+            Ok((s3, parts)) => Ok(Assembled {
+                s3,
+                lifecycle: Arc::new(parts.running(node)),
+            }),
             Err(error) => {
                 if let Err(error) = node.shutdown().await {
-                    tracing::error!(error = &error as &dyn std::error::Error, "the metadata was not closed in order");
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "the metadata was not closed in order"
+                    );
                 }
                 Err(error)
             }
@@ -78,9 +91,22 @@ struct Around {
 
 impl Around {
     fn running(self, node: raft::Node) -> RunningNode {
-        let Self { metadata, epochs, access, jobs, gauges, failed } = self;
+        let Self {
+            metadata,
+            epochs,
+            access,
+            jobs,
+            gauges,
+            failed,
+        } = self;
         let parts = Mutex::new(Some(Parts { jobs, gauges, node }));
-        RunningNode { metadata, epochs, access, parts, fatal: failed }
+        RunningNode {
+            metadata,
+            epochs,
+            access,
+            parts,
+            fatal: failed,
+        }
     }
 }
 
@@ -90,7 +116,11 @@ impl Started<'_> {
         node: &raft::Node,
         observer: Arc<dyn RequestObserver>,
     ) -> Result<(S3Service<Gateway>, Around), AssembleError> {
-        let Self { local, settings, failed } = self;
+        let Self {
+            local,
+            settings,
+            failed,
+        } = self;
         let secret = secret::open(&local.data_dir)?;
         let handle = node.handle();
         let session = Session::open(&handle, SessionOptions::default()).await?;
@@ -98,7 +128,11 @@ impl Started<'_> {
         let identity = queries::identity(&metadata.local())?.ok_or("the state has no identity")?;
 
         let backends = Arc::new(Backends::default());
-        let attacher = Attacher { metadata: &metadata, identity: &identity, backends: &backends };
+        let attacher = Attacher {
+            metadata: &metadata,
+            identity: &identity,
+            backends: &backends,
+        };
         for backend in &settings.backends {
             attacher.attach(backend).await?;
         }
@@ -108,7 +142,9 @@ impl Started<'_> {
         buckets::ensure(&metadata, settings).await?;
 
         let mut discards = Discards::new();
-        let discarded = discards.take_receiver().ok_or("the queue of discarded attempts has two readers")?;
+        let discarded = discards
+            .take_receiver()
+            .ok_or("the queue of discarded attempts has two readers")?;
         let epochs = Arc::new(Epochs::new(
             session,
             identity.cluster,
@@ -116,8 +152,11 @@ impl Started<'_> {
             epoch_limits(settings),
             discards.sender(),
         ));
-        let (reader, suspicions) =
-            BlobReader::new(identity.cluster, incarnations(&metadata, &identity)?, Arc::clone(&backends));
+        let (reader, suspicions) = BlobReader::new(
+            identity.cluster,
+            incarnations(&metadata, &identity)?,
+            Arc::clone(&backends),
+        );
         let chunk = ChunkSize::from_bytes(u64::from(settings.encryption.chunk_size))
             .ok_or("encryption.chunk_size is not a power of two from 2^12 to 2^20")?;
         let policy: Arc<dyn AccessPolicy> = Arc::new(Grants::of(settings));
@@ -131,7 +170,9 @@ impl Started<'_> {
             keys,
             cluster: identity.cluster,
             incarnation: identity.incarnation.counter,
-            limits: ObjectLimits { max_object_size: settings.max_object_size },
+            limits: ObjectLimits {
+                max_object_size: settings.max_object_size,
+            },
         });
         let jobs = Jobs::start(JobParts {
             metadata: metadata.clone(),
@@ -145,28 +186,54 @@ impl Started<'_> {
         let config = S3Config {
             domain: settings.domain.clone(),
             region: settings.region.clone(),
-            scheme: if local.server.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP },
+            scheme: if local.server.tls.is_some() {
+                Scheme::HTTPS
+            } else {
+                Scheme::HTTP
+            },
             host_id: local.name.to_string(),
             token_key: secret::token_key(&secret),
             encryption: match settings.encryption.mode {
                 EncryptionMode::On => ServerSideEncryption::Always,
                 EncryptionMode::Off => ServerSideEncryption::NotAlways,
             },
-            limits: Limits { max_put: settings.max_object_size, ..Limits::default() },
+            limits: Limits {
+                max_put: settings.max_object_size,
+                ..Limits::default()
+            },
         };
-        let bodies = BodyResources::new(&BodyConfig { idle_timeout: local.server.read_timeout, ..BodyConfig::default() })?;
+        let bodies = BodyResources::new(&BodyConfig {
+            idle_timeout: local.server.read_timeout,
+            ..BodyConfig::default()
+        })?;
         let s3 = S3Service::new(gateway, config, bodies, observer);
         let gauges = Gauges::start(metadata.clone());
-        Ok((s3, Around { metadata, epochs, access, jobs, gauges, failed }))
+        Ok((
+            s3,
+            Around {
+                metadata,
+                epochs,
+                access,
+                jobs,
+                gauges,
+                failed,
+            },
+        ))
     }
 }
 
 /// Opens the data directory, founds a cluster of one where there is none, and recovers.
 async fn open_metadata(local: &NodeConfig, fatal: Fatal) -> Result<raft::Node, AssembleError> {
-    let options = OpenOptions { path: local.data_dir.clone(), node_name: local.name.clone(), fatal };
+    let options = OpenOptions {
+        path: local.data_dir.clone(),
+        node_name: local.name.clone(),
+        fatal,
+    };
     let store = tokio::task::spawn_blocking(move || Store::open(options)).await??;
     let node = match store.condition() {
-        Condition::Pristine | Condition::HalfBootstrapped(_) => store.bootstrap(NodeOptions::default()).await?,
+        Condition::Pristine | Condition::HalfBootstrapped(_) => {
+            store.bootstrap(NodeOptions::default()).await?
+        }
         Condition::Member(_) => store.start(NodeOptions::default()).await?,
     };
     node.wait_until_recovered(RECOVERY_LIMIT).await?;
@@ -183,15 +250,26 @@ fn fatal() -> (Fatal, watch::Receiver<Option<String>>) {
     (fatal, receiver)
 }
 
-fn sealing(local: &NodeConfig, settings: &ClusterSettings, identity: &Identity) -> Result<Sealing, AssembleError> {
+fn sealing(
+    local: &NodeConfig,
+    settings: &ClusterSettings,
+    identity: &Identity,
+) -> Result<Sealing, AssembleError> {
     if settings.encryption.mode == EncryptionMode::Off {
         return Ok(Sealing::Disabled(EncryptionDisabled::by_settings()));
     }
-    let source = local.master_key.as_ref().ok_or("encryption is on and no master key is configured")?;
+    let source = local
+        .master_key
+        .as_ref()
+        .ok_or("encryption is on and no master key is configured")?;
     let provider = source.provider();
     let domain = node_crypto::DomainId(identity.domain.0);
     let loaded = provider.load(LoadRequest { domain, sealed: None })?;
-    Ok(Sealing::Master { key: loaded.key, provider: provider.name().to_owned(), sealed: loaded.sealed })
+    Ok(Sealing::Master {
+        key: loaded.key,
+        provider: provider.name().to_owned(),
+        sealed: loaded.sealed,
+    })
 }
 
 fn incarnations(metadata: &Metadata, identity: &Identity) -> Result<Vec<Incarnation>, AssembleError> {
@@ -200,7 +278,10 @@ fn incarnations(metadata: &Metadata, identity: &Identity) -> Result<Vec<Incarnat
     for counter in 1..=identity.incarnation.counter.0 {
         let counter = raft_types::IncarnationCounter(counter);
         if let Some(row) = queries::incarnation(&view, counter)? {
-            lives.push(Incarnation { counter, tag: row.tag });
+            lives.push(Incarnation {
+                counter,
+                tag: row.tag,
+            });
         }
     }
     Ok(lives)

@@ -58,14 +58,20 @@ fn credential(settings: &CredentialSettings, user: &str) -> Arc<Credential> {
 
 impl AccessPolicy for Grants {
     fn credential(&self, access_key: &str) -> Option<Arc<Credential>> {
-        self.by_key.get(access_key).map(|grant| Arc::clone(&grant.credential))
+        self.by_key
+            .get(access_key)
+            .map(|grant| Arc::clone(&grant.credential))
     }
 
     fn grants(&self, access_key: &str, bucket: &str) -> bool {
-        self.by_key.get(access_key).is_some_and(|grant| match &grant.buckets {
-            AllowedBuckets::All => true,
-            AllowedBuckets::Named(names) => names.iter().any(|name| name.as_str().eq_ignore_ascii_case(bucket)),
-        })
+        self.by_key
+            .get(access_key)
+            .is_some_and(|grant| match &grant.buckets {
+                AllowedBuckets::All => true,
+                AllowedBuckets::Named(names) => names
+                    .iter()
+                    .any(|name| name.as_str().eq_ignore_ascii_case(bucket)),
+            })
     }
 
     fn create_buckets(&self, access_key: &str) -> CreateBuckets {

@@ -45,13 +45,22 @@ impl Shared {
     /// One step of a release; whether there was any.
     async fn release_one(&self) -> Result<bool, JobError> {
         let horizon = self.deletion_horizon();
-        let Some(step) = plan_release(&self.metadata.local(), &horizon)? else { return Ok(false) };
-        let release = Release { row: step.row, after: step.after, limit: step.limit };
+        let Some(step) = plan_release(&self.metadata.local(), &horizon)? else {
+            return Ok(false);
+        };
+        let release = Release {
+            row: step.row,
+            after: step.after,
+            limit: step.limit,
+        };
         match self.metadata.execute(Command::Release(release)).await? {
             Outcome::Released(_) => Ok(true),
             // Someone else has moved it on: the next look shows how far.
             Outcome::Rejected(_) => Ok(false),
-            outcome => Err(JobError::Unexpected { command: "Release", outcome }),
+            outcome => Err(JobError::Unexpected {
+                command: "Release",
+                outcome,
+            }),
         }
     }
 
@@ -66,7 +75,10 @@ impl Shared {
         for (key, record) in &batch {
             let tag = queries::incarnation(&view, record.incarnation)?;
             let tag = tag.ok_or(JobError::UnknownIncarnation(record.incarnation))?.tag;
-            let incarnation = Incarnation { counter: record.incarnation, tag };
+            let incarnation = Incarnation {
+                counter: record.incarnation,
+                tag,
+            };
             targets.push(self.target(attached, key, record, incarnation)?);
         }
         drop(view);
@@ -83,11 +95,17 @@ impl Shared {
             return failed.map_or(Ok(false), |error| Err(JobError::Backend(error)));
         }
         metrics::counter!("s3o_garbage_deleted_total").increment(rows.len() as u64);
-        let confirm = ConfirmDeleted { backend: attached.id, rows };
+        let confirm = ConfirmDeleted {
+            backend: attached.id,
+            rows,
+        };
         match self.metadata.execute(Command::ConfirmDeleted(confirm)).await? {
             // What failed stays for the next turn, not for a loop that never ends.
             Outcome::Done => Ok(failed.is_none()),
-            outcome => Err(JobError::Unexpected { command: "ConfirmDeleted", outcome }),
+            outcome => Err(JobError::Unexpected {
+                command: "ConfirmDeleted",
+                outcome,
+            }),
         }
     }
 
@@ -117,13 +135,27 @@ impl Shared {
         if !queries::has_due_completion(&self.metadata.local(), now())? {
             return Ok(());
         }
-        match self.metadata.execute(Command::ExpireCompletions(ExpireCompletions { limit: EXPIRE_STEP })).await? {
+        match self
+            .metadata
+            .execute(Command::ExpireCompletions(ExpireCompletions {
+                limit: EXPIRE_STEP,
+            }))
+            .await?
+        {
             Outcome::Done => Ok(()),
-            outcome => Err(JobError::Unexpected { command: "ExpireCompletions", outcome }),
+            outcome => Err(JobError::Unexpected {
+                command: "ExpireCompletions",
+                outcome,
+            }),
         }
     }
 }
 
 fn row(key: &GarbageKey) -> GarbageRow {
-    GarbageRow { died: key.died, blob: key.blob, epoch: key.epoch, attempt: key.attempt }
+    GarbageRow {
+        died: key.died,
+        blob: key.blob,
+        epoch: key.epoch,
+        attempt: key.attempt,
+    }
 }

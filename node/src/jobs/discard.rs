@@ -40,9 +40,16 @@ pub(super) async fn run(
 impl Shared {
     async fn give_up(&self, batch: &[Discarded]) -> Result<(), JobError> {
         let attempts = batch.iter().map(|discarded| discarded.attempt.clone()).collect();
-        match self.metadata.execute(Command::GiveUpAttempts(GiveUpAttempts { attempts })).await? {
+        match self
+            .metadata
+            .execute(Command::GiveUpAttempts(GiveUpAttempts { attempts }))
+            .await?
+        {
             Outcome::Done => Ok(()),
-            outcome => Err(JobError::Unexpected { command: "GiveUpAttempts", outcome }),
+            outcome => Err(JobError::Unexpected {
+                command: "GiveUpAttempts",
+                outcome,
+            }),
         }
     }
 }

@@ -96,7 +96,11 @@ enum JobError {
 impl JobError {
     fn report(&self, job: &'static str) {
         metrics::counter!("s3o_job_failures_total", "job" => job).increment(1);
-        tracing::warn!(job, error = self as &dyn std::error::Error, "a job will try again");
+        tracing::warn!(
+            job,
+            error = self as &dyn std::error::Error,
+            "a job will try again"
+        );
     }
 }
 
@@ -112,8 +116,22 @@ struct Shared {
 
 impl Jobs {
     pub(crate) fn start(parts: JobParts) -> Self {
-        let JobParts { metadata, backends, epochs, cluster, discards, suspicions, times } = parts;
-        let shared = Shared { metadata, backends, epochs, cluster, times };
+        let JobParts {
+            metadata,
+            backends,
+            epochs,
+            cluster,
+            discards,
+            suspicions,
+            times,
+        } = parts;
+        let shared = Shared {
+            metadata,
+            backends,
+            epochs,
+            cluster,
+            times,
+        };
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         tasks.spawn(collect::run(shared.clone(), stopped.clone()));
@@ -147,7 +165,11 @@ async fn next_turn(stopped: &mut watch::Receiver<bool>, tick: Duration) -> bool 
 
 /// Wall clock of this node.
 fn now() -> MillisUtc {
-    MillisUtc(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64))
+    MillisUtc(
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_millis() as u64),
+    )
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -30,10 +30,17 @@ pub(super) async fn run(
 impl Shared {
     async fn report(&self, suspicion: Suspicion) -> Result<(), JobError> {
         let Suspicion { blob, address } = suspicion;
-        match self.metadata.execute(Command::MarkSuspect(MarkSuspect { blob, address })).await? {
+        match self
+            .metadata
+            .execute(Command::MarkSuspect(MarkSuspect { blob, address }))
+            .await?
+        {
             // The blob died, or the replica is suspect or being removed already.
             Outcome::Done | Outcome::Rejected(_) => Ok(()),
-            outcome => Err(JobError::Unexpected { command: "MarkSuspect", outcome }),
+            outcome => Err(JobError::Unexpected {
+                command: "MarkSuspect",
+                outcome,
+            }),
         }
     }
 }

@@ -35,15 +35,26 @@ impl Shared {
             None => Vec::new(),
             Some(id) => {
                 // A backend that is away is swept when it is back.
-                let Some(attached) = self.backends.get(id) else { return Ok(()) };
+                let Some(attached) = self.backends.get(id) else {
+                    return Ok(());
+                };
                 self.sweep_backend(&attached, &task).await?;
-                vec![SweepMark { backend: id, pass: task.pass }]
+                vec![SweepMark {
+                    backend: id,
+                    pass: task.pass,
+                }]
             }
         };
-        let record = RecordSweep { epoch: task.epoch, sweeps };
+        let record = RecordSweep {
+            epoch: task.epoch,
+            sweeps,
+        };
         match self.metadata.execute(Command::RecordSweep(record)).await? {
             Outcome::Done => Ok(()),
-            outcome => Err(JobError::Unexpected { command: "RecordSweep", outcome }),
+            outcome => Err(JobError::Unexpected {
+                command: "RecordSweep",
+                outcome,
+            }),
         }
     }
 
@@ -51,7 +62,10 @@ impl Shared {
         let incarnation = {
             let row = queries::incarnation(&self.metadata.local(), task.incarnation)?;
             let tag = row.ok_or(JobError::UnknownIncarnation(task.incarnation))?.tag;
-            Incarnation { counter: task.incarnation, tag }
+            Incarnation {
+                counter: task.incarnation,
+                tag,
+            }
         };
         let below = PhysicalKey::epoch_prefix(self.cluster, incarnation, task.epoch);
         let prefix = KeyPrefix::parse(&format!("{}{below}", attached.prefix))?;
@@ -59,7 +73,8 @@ impl Shared {
             let mut request = ListRequest::first(listing, prefix.clone());
             loop {
                 let page = attached.backend.list(&request).await?;
-                self.delete_unreferenced(attached, &page.entries, &incarnation, task).await?;
+                self.delete_unreferenced(attached, &page.entries, &incarnation, task)
+                    .await?;
                 let Some(next) = page.next else { break };
                 request = request.after(next);
             }
@@ -79,7 +94,9 @@ impl Shared {
         let view = self.metadata.local();
         let mut targets: Vec<Target> = Vec::new();
         for entry in entries {
-            let Some(physical) = self.parse_ours(attached, entry, incarnation, task) else { continue };
+            let Some(physical) = self.parse_ours(attached, entry, incarnation, task) else {
+                continue;
+            };
             let address = AttemptAddress {
                 backend: attached.id,
                 incarnation: incarnation.counter,

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use node_crypto::keys::{BucketEntry, KeyEntry, KeyringContents, MasterEntry, Versioning as CryptoVersioning};
+use node_crypto::keys::{
+    BucketEntry, KeyEntry, KeyringContents, MasterEntry, Versioning as CryptoVersioning,
+};
 use node_crypto::{BucketId, ClusterId, DomainId, KeyRef, KeyVersion, MasterVersion};
 use raft_machine::{Fault, ReadTables, queries};
 use raft_types::keys::Table;
@@ -41,17 +43,23 @@ pub(crate) fn read(tables: &impl ReadTables, identity: &Identity) -> Result<Keyr
     let mut ids = BTreeMap::new();
     for (place, row) in queries::bucket_keys(tables, None)? {
         let version = place.version.0;
-        let stored = WrappedBucketKey::decode(&row.wrapped, version).map_err(|source| ContentsError::Stored {
-            bucket: place.bucket,
-            version,
-            source,
-        })?;
+        let stored =
+            WrappedBucketKey::decode(&row.wrapped, version).map_err(|source| ContentsError::Stored {
+                bucket: place.bucket,
+                version,
+                source,
+            })?;
         let master = stored.master.version;
         if *masters.entry(master.0).or_insert_with(|| stored.master.clone()) != stored.master {
             return Err(ContentsError::Masters(master));
         }
         ids.insert((place.bucket, version), stored.key);
-        keys.push(KeyEntry { key: stored.key, bucket: BucketId(place.bucket.0), master, wrapped: stored.wrapped });
+        keys.push(KeyEntry {
+            key: stored.key,
+            bucket: BucketId(place.bucket.0),
+            master,
+            wrapped: stored.wrapped,
+        });
     }
     Ok(KeyringContents {
         cluster: ClusterId(identity.cluster.0),
@@ -76,7 +84,9 @@ fn buckets(
         let last = page.len() < BUCKETS_PER_STEP;
         after = page.last().map(|(_, record)| record.name.clone());
         for (id, record) in page {
-            let active = record.key_version.and_then(|version| ids.get(&(id, version.0)).copied());
+            let active = record
+                .key_version
+                .and_then(|version| ids.get(&(id, version.0)).copied());
             entries.push(BucketEntry {
                 bucket: BucketId(id.0),
                 name: record.name.as_str().to_owned(),

@@ -37,9 +37,21 @@ pub(crate) async fn write(
 ) -> Result<(), KeyringObjectError> {
     let encoded = Bytes::from(contents.encode(Authority::Master(master))?);
     let key = key_of(&attached.prefix, contents)?;
-    let options = PutOptions { mode: PutMode::Replace, checksum: None };
-    attached.backend.put(&key, Body::from_bytes(encoded), options).await?;
-    let read = attached.backend.get(&key, GetOptions::default()).await?.body.collect().await?;
+    let options = PutOptions {
+        mode: PutMode::Replace,
+        checksum: None,
+    };
+    attached
+        .backend
+        .put(&key, Body::from_bytes(encoded), options)
+        .await?;
+    let read = attached
+        .backend
+        .get(&key, GetOptions::default())
+        .await?
+        .body
+        .collect()
+        .await?;
     if StoredKeyring::parse(&read)?.claims() != contents {
         return Err(KeyringObjectError::Differs(attached.backend.name().to_string()));
     }
@@ -55,7 +67,10 @@ fn key_of(prefix: &KeyPrefix, contents: &KeyringContents) -> Result<BackendKey, 
 
 async fn remove_older(attached: &AttachedBackend, newest: &BackendKey) -> Result<(), KeyringObjectError> {
     let prefix = KeyPrefix::parse(newest.folder())?;
-    let page = attached.backend.list(&ListRequest::first(Listing::Versions, prefix)).await?;
+    let page = attached
+        .backend
+        .list(&ListRequest::first(Listing::Versions, prefix))
+        .await?;
     let mut older = Vec::new();
     for entry in page.entries {
         if entry.key.as_str() < newest.as_str() {

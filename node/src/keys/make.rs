@@ -133,7 +133,11 @@ impl BucketKeys {
     ///
     /// # Errors
     /// There is no key and none could be made. Never falls back to plaintext.
-    pub(crate) async fn encryption(&self, bucket: BucketId, record: &BucketRecord) -> Result<Encryption, KeysError> {
+    pub(crate) async fn encryption(
+        &self,
+        bucket: BucketId,
+        record: &BucketRecord,
+    ) -> Result<Encryption, KeysError> {
         let crypto_bucket = node_crypto::BucketId(bucket.0);
         match (&self.sealing, record.key_version) {
             (Sealing::Disabled(disabled), None) => return Ok(Encryption::Disabled(*disabled)),
@@ -171,13 +175,23 @@ impl BucketKeys {
             Ok(version) => version,
             Err(newest) => self.put(bucket, contents::next_version(newest)).await?,
         };
-        self.expect_done("ProveKey", Command::ProveKey(ProveKey { bucket, version })).await?;
+        self.expect_done("ProveKey", Command::ProveKey(ProveKey { bucket, version }))
+            .await?;
         self.write_keyring().await?;
-        self.expect_done("ActivateKey", Command::ActivateKey(ActivateKey { bucket, version })).await
+        self.expect_done(
+            "ActivateKey",
+            Command::ActivateKey(ActivateKey { bucket, version }),
+        )
+        .await
     }
 
     async fn put(&self, bucket: BucketId, version: node_crypto::KeyVersion) -> Result<KeyVersion, KeysError> {
-        let Sealing::Master { key: master, provider, sealed } = &self.sealing else {
+        let Sealing::Master {
+            key: master,
+            provider,
+            sealed,
+        } = &self.sealing
+        else {
             return Err(KeysError::NoMaster(bucket));
         };
         let domain = DomainId(self.identity.domain.0);
@@ -190,20 +204,34 @@ impl BucketKeys {
                 sealed: sealed.clone(),
             },
         };
-        let key = KeyRef { id: KeyId::generate()?, version };
+        let key = KeyRef {
+            id: KeyId::generate()?,
+            version,
+        };
         let wrapped = master.new_bucket_key(domain, entry.version, node_crypto::BucketId(bucket.0), key)?;
         let name = format!("{}-{}", entry.provider, entry.version.0);
-        let stored = WrappedBucketKey { key, wrapped, master: entry };
+        let stored = WrappedBucketKey {
+            key,
+            wrapped,
+            master: entry,
+        };
         let version = KeyVersion(version.0);
-        let command =
-            PutBucketKey { bucket, version, wrapped: Bytes::from(stored.encode()), master: name };
-        self.expect_done("PutBucketKey", Command::PutBucketKey(command)).await?;
+        let command = PutBucketKey {
+            bucket,
+            version,
+            wrapped: Bytes::from(stored.encode()),
+            master: name,
+        };
+        self.expect_done("PutBucketKey", Command::PutBucketKey(command))
+            .await?;
         Ok(version)
     }
 
     /// Writes the keyring of the present revision to backends and records where it was verified.
     pub(crate) async fn write_keyring(&self) -> Result<(), KeysError> {
-        let Sealing::Master { key: master, .. } = &self.sealing else { return Ok(()) };
+        let Sealing::Master { key: master, .. } = &self.sealing else {
+            return Ok(());
+        };
         let contents = self.read_contents()?;
         let mut verified = Vec::new();
         let mut last = None;
@@ -226,8 +254,12 @@ impl BucketKeys {
         if verified.is_empty() {
             return Err(KeysError::Keyring(last));
         }
-        let record = RecordKeyring { revision: contents.revision, backends: verified };
-        self.expect_done("RecordKeyring", Command::RecordKeyring(record)).await
+        let record = RecordKeyring {
+            revision: contents.revision,
+            backends: verified,
+        };
+        self.expect_done("RecordKeyring", Command::RecordKeyring(record))
+            .await
     }
 
     fn read_contents(&self) -> Result<node_crypto::keys::KeyringContents, KeysError> {
@@ -237,7 +269,10 @@ impl BucketKeys {
     async fn expect_done(&self, name: &'static str, command: Command) -> Result<(), KeysError> {
         match self.metadata.execute(command).await? {
             Outcome::Done => Ok(()),
-            outcome => Err(KeysError::Refused { command: name, outcome }),
+            outcome => Err(KeysError::Refused {
+                command: name,
+                outcome,
+            }),
         }
     }
 }
@@ -259,6 +294,8 @@ fn read_table(metadata: &Metadata, identity: &Identity, sealing: &Sealing) -> Re
 
 impl std::fmt::Debug for BucketKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BucketKeys").field("encrypts", &self.encrypts()).finish_non_exhaustive()
+        f.debug_struct("BucketKeys")
+            .field("encrypts", &self.encrypts())
+            .finish_non_exhaustive()
     }
 }

@@ -60,11 +60,16 @@ impl WrappedBucketKey {
     pub(crate) fn decode(bytes: &[u8], version: u32) -> Result<Self, StoredKeyError> {
         let stored = StoredKey::decode(bytes).map_err(|_| StoredKeyError("encoding"))?;
         let wrapped = |bytes: &[u8], field| {
-            <[u8; WRAPPED_KEY_LEN]>::try_from(bytes).map(WrappedKey).map_err(|_| StoredKeyError(field))
+            <[u8; WRAPPED_KEY_LEN]>::try_from(bytes)
+                .map(WrappedKey)
+                .map_err(|_| StoredKeyError(field))
         };
         let id = <[u8; 16]>::try_from(stored.key_id.as_slice()).map_err(|_| StoredKeyError("key id"))?;
         Ok(Self {
-            key: KeyRef { id: KeyId(id), version: KeyVersion(version) },
+            key: KeyRef {
+                id: KeyId(id),
+                version: KeyVersion(version),
+            },
             wrapped: wrapped(&stored.wrapped, "wrapped key")?,
             master: MasterEntry {
                 version: MasterVersion(stored.master),
@@ -77,13 +82,21 @@ impl WrappedBucketKey {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
 mod tests {
     use super::*;
 
     fn sample() -> WrappedBucketKey {
         WrappedBucketKey {
-            key: KeyRef { id: KeyId([3; 16]), version: KeyVersion(2) },
+            key: KeyRef {
+                id: KeyId([3; 16]),
+                version: KeyVersion(2),
+            },
             wrapped: WrappedKey([4; WRAPPED_KEY_LEN]),
             master: MasterEntry {
                 version: MasterVersion(1),

@@ -23,10 +23,19 @@ impl KeyTable {
         let ids = contents
             .keys
             .iter()
-            .map(|entry| ((BucketId(entry.bucket.0), KeyVersion(entry.key.version.0)), entry.key.id))
+            .map(|entry| {
+                (
+                    (BucketId(entry.bucket.0), KeyVersion(entry.key.version.0)),
+                    entry.key.id,
+                )
+            })
             .collect();
         let keyring = Arc::new(Keyring::unlock(contents, masters)?);
-        Ok(Self { revision: contents.revision, keyring, ids })
+        Ok(Self {
+            revision: contents.revision,
+            keyring,
+            ids,
+        })
     }
 
     /// Revision of the state's keys that this is made of.
@@ -41,7 +50,10 @@ impl KeyTable {
 
     /// Opens blobs.
     pub(crate) fn opener(&self) -> PieceOpener<'_> {
-        PieceOpener { keyring: &self.keyring, ids: self }
+        PieceOpener {
+            keyring: &self.keyring,
+            ids: self,
+        }
     }
 }
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use api::port::{BucketName, Caller, Credential, Error};
+use raft_machine::{ReadTables, queries};
 use raft_types::BucketId;
 use raft_types::records::BucketRecord;
-use raft_machine::{ReadTables, queries};
 
 use super::errors::state_fault;
 use super::translate;
@@ -70,5 +70,9 @@ pub(crate) fn usable_bucket(
 }
 
 fn missing(policy: &dyn AccessPolicy, caller: &Caller, bucket: &BucketName) -> Error {
-    if may_use(policy, caller, bucket.as_str(), None) { Error::NoSuchBucket } else { Error::AccessDenied }
+    if may_use(policy, caller, bucket.as_str(), None) {
+        Error::NoSuchBucket
+    } else {
+        Error::AccessDenied
+    }
 }

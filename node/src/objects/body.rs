@@ -28,7 +28,10 @@ pub(crate) struct ContentSource {
     pub(crate) reader: Arc<BlobReader>,
     pub(crate) keys: Arc<BucketKeys>,
     /// Keeps everything that the content refers to from being deleted.
-    #[expect(dead_code, reason = "kept, not read: its end lets go of what the content refers to")]
+    #[expect(
+        dead_code,
+        reason = "kept, not read: its end lets go of what the content refers to"
+    )]
     pub(crate) guard: Arc<ReadGuard>,
     pub(crate) content: Content,
     pub(crate) size: u64,
@@ -58,10 +61,18 @@ impl ObjectBody {
         range: Range<u64>,
     ) -> Result<Self, Error> {
         if range.is_empty() {
-            return Ok(Self { first: None, rest: None });
+            return Ok(Self {
+                first: None,
+                rest: None,
+            });
         }
         let length = range.end - range.start;
-        let mut reading = Reading { source, pieces: VecDeque::new(), current: None, left: range };
+        let mut reading = Reading {
+            source,
+            pieces: VecDeque::new(),
+            current: None,
+            left: range,
+        };
         reading.look_up(tables)?;
         let first = reading.next().await?;
         if first.as_ref().is_some_and(|first| first.len() as u64 == length) {
@@ -70,7 +81,10 @@ impl ObjectBody {
         let rest = stream::try_unfold(reading, |mut reading| async move {
             Ok(reading.next().await?.map(|bytes| (bytes, reading)))
         });
-        Ok(Self { first, rest: Some(rest.boxed()) })
+        Ok(Self {
+            first,
+            rest: Some(rest.boxed()),
+        })
     }
 }
 
@@ -110,7 +124,9 @@ impl Reading {
                 let view = self.source.metadata.local();
                 self.look_up(&view)?;
             }
-            let Some(piece) = self.pieces.pop_front() else { return Ok(None) };
+            let Some(piece) = self.pieces.pop_front() else {
+                return Ok(None);
+            };
             self.current = Some(self.begin(piece).map_err(|error| read_failed(&error))?);
         }
     }
@@ -126,7 +142,8 @@ impl Reading {
     /// Looks the next blobs up.
     fn look_up(&mut self, tables: &impl ReadTables) -> Result<(), Error> {
         let ContentSource { content, size, .. } = &self.source;
-        let spans = queries::resolve(tables, content, *size, self.left.clone(), PIECES_AHEAD).map_err(state_fault)?;
+        let spans =
+            queries::resolve(tables, content, *size, self.left.clone(), PIECES_AHEAD).map_err(state_fault)?;
         let Some(last) = spans.last() else {
             tracing::error!(?content, left = ?self.left, "an object has no blob for a range of its bytes");
             return Err(Error::Internal);
@@ -140,7 +157,12 @@ impl Reading {
             };
             let from = self.left.start.max(span.start) - span.start;
             let to = self.left.end.min(span.end()) - span.start;
-            self.pieces.push_back(PieceRead { blob: span.blob, content: blob_content, replicas, range: from..to });
+            self.pieces.push_back(PieceRead {
+                blob: span.blob,
+                content: blob_content,
+                replicas,
+                range: from..to,
+            });
         }
         self.left.start = end;
         Ok(())
@@ -149,10 +171,20 @@ impl Reading {
     /// Whether the blob has replicas by now that were not tried: a read that lasted may come too late
     /// for those that it knew.
     fn find_again(&mut self, error: &ReadError) -> Result<bool, Error> {
-        let ReadError::Replicas { blob, all_gone: AllGone::Yes, .. } = error else { return Ok(false) };
+        let ReadError::Replicas {
+            blob,
+            all_gone: AllGone::Yes,
+            ..
+        } = error
+        else {
+            return Ok(false);
+        };
         let view = self.source.metadata.local();
         let record = queries::blob(&view, *blob).map_err(state_fault)?;
         let replicas = record.map(|record| record.replicas).unwrap_or_default();
-        Ok(self.current.as_mut().is_some_and(|current| current.add_replicas(replicas)))
+        Ok(self
+            .current
+            .as_mut()
+            .is_some_and(|current| current.add_replicas(replicas)))
     }
 }

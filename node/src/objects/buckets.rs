@@ -25,20 +25,29 @@ impl Gateway {
     ) -> Result<BucketList, Error> {
         let policy = self.policy();
         let mut buckets = Vec::new();
-        let mut after = request.after.as_deref().and_then(|name| raft_types::BucketName::new(name).ok());
+        let mut after = request
+            .after
+            .as_deref()
+            .and_then(|name| raft_types::BucketName::new(name).ok());
         let limit = request.limit as usize;
         'pages: loop {
-            let page = queries::buckets_after(view.tables(), after.as_ref(), BUCKETS_PER_STEP).map_err(state_fault)?;
+            let page = queries::buckets_after(view.tables(), after.as_ref(), BUCKETS_PER_STEP)
+                .map_err(state_fault)?;
             let last = page.len() < BUCKETS_PER_STEP;
             after = page.last().map(|(_, record)| record.name.clone()).or(after);
             for (_, record) in page {
                 let name = record.name.as_str();
                 let usable = may_use(&*policy, caller, name, Some(record.owner.as_str()));
-                let Some(port_name) = translate::port_bucket_name(&record.name).filter(|_| usable) else { continue };
+                let Some(port_name) = translate::port_bucket_name(&record.name).filter(|_| usable) else {
+                    continue;
+                };
                 if !name.starts_with(&request.prefix) {
                     continue;
                 }
-                buckets.push(BucketInfo { name: port_name, created: translate::millis(record.created) });
+                buckets.push(BucketInfo {
+                    name: port_name,
+                    created: translate::millis(record.created),
+                });
                 if buckets.len() > limit {
                     break 'pages;
                 }
@@ -49,7 +58,11 @@ impl Gateway {
         }
         let truncated = buckets.len() > limit;
         buckets.truncate(limit);
-        Ok(BucketList { owner: owner_of(caller), buckets, truncated })
+        Ok(BucketList {
+            owner: owner_of(caller),
+            buckets,
+            truncated,
+        })
     }
 
     pub(super) async fn do_create_bucket(
@@ -62,14 +75,22 @@ impl Gateway {
         if policy.create_buckets(caller.access_key()) == CreateBuckets::Denied {
             return Err(Error::AccessDenied);
         }
-        let Some(name) = translate::bucket_name(&request.name) else { return Err(Error::ReservedBucketName) };
+        let Some(name) = translate::bucket_name(&request.name) else {
+            return Err(Error::ReservedBucketName);
+        };
         if let Some((_, record)) = queries::bucket_by_name(view.tables(), &name).map_err(state_fault)? {
             return Err(taken(record.owner.as_str(), &caller));
         }
         drop(view);
         let owner = principal(&caller)?;
         let command = Command::CreateBucket(commands::CreateBucket { name, owner });
-        match self.parts.metadata.execute(command).await.map_err(execute_failed)? {
+        match self
+            .parts
+            .metadata
+            .execute(command)
+            .await
+            .map_err(execute_failed)?
+        {
             Outcome::BucketCreated(_) => Ok(()),
             Outcome::Rejected(Rejection::BucketExists(owner)) => Err(taken(owner.as_str(), &caller)),
             Outcome::Rejected(other) => Err(rejected("CreateBucket", other, &WriteConditions::default())),
@@ -86,7 +107,13 @@ impl Gateway {
         let UsableBucket { id, .. } = usable_bucket(&*self.policy(), view.tables(), &caller, &bucket)?;
         drop(view);
         let command = Command::DeleteBucket(DeleteBucket { bucket: id });
-        match self.parts.metadata.execute(command).await.map_err(execute_failed)? {
+        match self
+            .parts
+            .metadata
+            .execute(command)
+            .await
+            .map_err(execute_failed)?
+        {
             Outcome::Done => Ok(()),
             Outcome::Rejected(other) => Err(rejected("DeleteBucket", other, &WriteConditions::default())),
             other => Err(unexpected("DeleteBucket", &other)),
@@ -100,22 +127,35 @@ impl Gateway {
         bucket: &BucketName,
     ) -> Result<BucketInfo, Error> {
         let usable = usable_bucket(&*self.policy(), view.tables(), caller, bucket)?;
-        Ok(BucketInfo { name: bucket.clone(), created: translate::millis(usable.record.created) })
+        Ok(BucketInfo {
+            name: bucket.clone(),
+            created: translate::millis(usable.record.created),
+        })
     }
 }
 
 /// The caller as a name of the state.
 pub(super) fn principal(caller: &Caller) -> Result<PrincipalName, Error> {
     PrincipalName::new(&**caller.user()).map_err(|error| {
-        tracing::error!(error = &error as &dyn std::error::Error, "a configured user has an impossible name");
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "a configured user has an impossible name"
+        );
         Error::Internal
     })
 }
 
 fn owner_of(caller: &Caller) -> Owner {
-    Owner { id: caller.user().clone(), display_name: caller.user().clone() }
+    Owner {
+        id: caller.user().clone(),
+        display_name: caller.user().clone(),
+    }
 }
 
 fn taken(owner: &str, caller: &Caller) -> Error {
-    if owner == &**caller.user() { Error::BucketAlreadyOwnedByYou } else { Error::BucketAlreadyExists }
+    if owner == &**caller.user() {
+        Error::BucketAlreadyOwnedByYou
+    } else {
+        Error::BucketAlreadyExists
+    }
 }

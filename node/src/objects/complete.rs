@@ -38,7 +38,10 @@ impl Listed {
         request: &CompleteUpload,
     ) -> Result<Self, Error> {
         let kind = translate::port_scope(record.scope);
-        if request.checksum_type.is_some_and(|stated| record.algorithm.is_none() || stated != kind) {
+        if request
+            .checksum_type
+            .is_some_and(|stated| record.algorithm.is_none() || stated != kind)
+        {
             return Err(Error::ChecksumKindMismatch);
         }
         let mut stored = StoredParts::new(tables, upload);
@@ -48,7 +51,8 @@ impl Listed {
         let mut size = 0_u64;
         let last = request.parts.len().saturating_sub(1);
         for (place, stated) in request.parts.iter().enumerate() {
-            let number = raft_types::PartNumber::new(stated.number.get()).ok_or(Error::InvalidPart(stated.number))?;
+            let number =
+                raft_types::PartNumber::new(stated.number.get()).ok_or(Error::InvalidPart(stated.number))?;
             let part = stored.find(number)?.ok_or(Error::InvalidPart(stated.number))?;
             check_part(&part, stated, record)?;
             if place < last && part.size < MIN_PART_SIZE {
@@ -66,7 +70,9 @@ impl Listed {
         if request.size.is_some_and(|expected| expected != size) {
             return Err(Error::SizeMismatch);
         }
-        let checksum = checksum.map(|checksum| checksum.finish().ok_or(Error::Internal)).transpose()?;
+        let checksum = checksum
+            .map(|checksum| checksum.finish().ok_or(Error::Internal))
+            .transpose()?;
         if let Some(expected) = request.checksum {
             let ours = checksum.as_ref().map(|checksum| checksum.checksum);
             if ours != Some(expected) {
@@ -75,7 +81,12 @@ impl Listed {
         }
         let count = u16::try_from(request.parts.len()).map_err(|_| Error::Internal)?;
         Ok(Self {
-            bits: listed::encode(request.parts.iter().filter_map(|p| raft_types::PartNumber::new(p.number.get()))),
+            bits: listed::encode(
+                request
+                    .parts
+                    .iter()
+                    .filter_map(|p| raft_types::PartNumber::new(p.number.get())),
+            ),
             digest: digest.finish(),
             size,
             etag: ETag::of_parts(md5.digest(), count),
@@ -84,7 +95,11 @@ impl Listed {
     }
 }
 
-fn check_part(part: &PartRecord, stated: &api::port::CompletedPart, record: &UploadRecord) -> Result<(), Error> {
+fn check_part(
+    part: &PartRecord,
+    stated: &api::port::CompletedPart,
+    record: &UploadRecord,
+) -> Result<(), Error> {
     let invalid = Err(Error::InvalidPart(stated.number));
     if translate::etag(&part.etag) != stated.etag {
         return invalid;
@@ -93,8 +108,14 @@ fn check_part(part: &PartRecord, stated: &api::port::CompletedPart, record: &Upl
     match stated.checksum {
         Some(checksum) if ours != Some(checksum) => invalid,
         // S3 wants the checksums of all parts where the object's is one over them.
-        None if record.algorithm.is_some() && translate::port_scope(record.scope) == ChecksumType::Composite => {
-            if ours.is_some() { Ok(()) } else { invalid }
+        None if record.algorithm.is_some()
+            && translate::port_scope(record.scope) == ChecksumType::Composite =>
+        {
+            if ours.is_some() {
+                Ok(())
+            } else {
+                invalid
+            }
         }
         _ => Ok(()),
     }
@@ -102,12 +123,20 @@ fn check_part(part: &PartRecord, stated: &api::port::CompletedPart, record: &Upl
 
 /// The checksum of the object to be, with no parts yet; `None` where the upload has none.
 fn combination(record: &UploadRecord, kind: ChecksumType) -> Result<Option<MultipartChecksum>, Error> {
-    let Some(algorithm) = record.algorithm.map(translate::port_algorithm) else { return Ok(None) };
-    MultipartChecksum::new(algorithm, kind).map(Some).ok_or(Error::ChecksumKindMismatch)
+    let Some(algorithm) = record.algorithm.map(translate::port_algorithm) else {
+        return Ok(None);
+    };
+    MultipartChecksum::new(algorithm, kind)
+        .map(Some)
+        .ok_or(Error::ChecksumKindMismatch)
 }
 
 fn too_small(number: PartNumber, size: u64) -> Error {
-    Error::PartTooSmall { number, size, minimum: MIN_PART_SIZE }
+    Error::PartTooSmall {
+        number,
+        size,
+        minimum: MIN_PART_SIZE,
+    }
 }
 
 /// The parts of an upload by ascending number, read in steps.
@@ -121,7 +150,13 @@ struct StoredParts<'a, T> {
 
 impl<'a, T: ReadTables> StoredParts<'a, T> {
     fn new(tables: &'a T, upload: UploadId) -> Self {
-        Self { tables, upload, ahead: VecDeque::new(), after: None, at_end: false }
+        Self {
+            tables,
+            upload,
+            ahead: VecDeque::new(),
+            after: None,
+            at_end: false,
+        }
     }
 
     /// The part of this number, which is greater than all asked for before.
@@ -139,8 +174,8 @@ impl<'a, T: ReadTables> StoredParts<'a, T> {
             if self.at_end {
                 return Ok(None);
             }
-            let page =
-                queries::list_parts(self.tables, self.upload, self.after, PARTS_PER_STEP).map_err(state_fault)?;
+            let page = queries::list_parts(self.tables, self.upload, self.after, PARTS_PER_STEP)
+                .map_err(state_fault)?;
             self.at_end = page.len() < PARTS_PER_STEP;
             self.after = page.last().map(|(number, _)| *number).or(self.after);
             self.ahead = page.into();

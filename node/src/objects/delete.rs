@@ -20,7 +20,9 @@ impl Gateway {
         request: DeleteObject,
     ) -> Result<DeletedObject, Error> {
         let bucket = request.bucket.clone();
-        let mut results = self.do_delete_objects(view, caller, bucket, vec![request]).await?;
+        let mut results = self
+            .do_delete_objects(view, caller, bucket, vec![request])
+            .await?;
         results.pop().unwrap_or(Err(Error::Internal))
     }
 
@@ -65,11 +67,25 @@ impl Gateway {
             .iter()
             .map(|object| {
                 let key = translate::object_key(&object.key).ok_or(Error::Internal)?;
-                Ok(DeleteTarget { key, version: None, conditions: translate::conditions(&object.conditions) })
+                Ok(DeleteTarget {
+                    key,
+                    version: None,
+                    conditions: translate::conditions(&object.conditions),
+                })
             })
             .collect::<Result<Vec<_>, Error>>()?;
-        let command = Command::DeleteObjects(DeleteObjects { bucket, targets, owner });
-        let deletions = match self.parts.metadata.execute(command).await.map_err(execute_failed)? {
+        let command = Command::DeleteObjects(DeleteObjects {
+            bucket,
+            targets,
+            owner,
+        });
+        let deletions = match self
+            .parts
+            .metadata
+            .execute(command)
+            .await
+            .map_err(execute_failed)?
+        {
             Outcome::Deleted(deletions) => deletions,
             Outcome::Rejected(other) => {
                 return Err(rejected("DeleteObjects", other, &WriteConditions::default()));
@@ -79,15 +95,20 @@ impl Gateway {
         if deletions.results.len() != batch.len() {
             return Err(unexpected("DeleteObjects", &Outcome::Deleted(deletions)));
         }
-        Ok(deletions.results.into_iter().zip(batch).map(|(result, object)| deleted(result, object)).collect())
+        Ok(deletions
+            .results
+            .into_iter()
+            .zip(batch)
+            .map(|(result, object)| deleted(result, object))
+            .collect())
     }
 }
 
 fn deleted(result: DeleteResult, object: &DeleteObject) -> Result<DeletedObject, Error> {
     match result {
-        DeleteResult::Gone(gone) => {
-            Ok(DeletedObject { marker: gone.marker.map(|marker| VersionId::new(&marker.to_string())) })
-        }
+        DeleteResult::Gone(gone) => Ok(DeletedObject {
+            marker: gone.marker.map(|marker| VersionId::new(&marker.to_string())),
+        }),
         DeleteResult::Rejected(other) => Err(rejected("DeleteObjects", other, &object.conditions)),
     }
 }

@@ -16,24 +16,36 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Something passes; to be tried again.
 pub(crate) fn unavailable() -> Error {
-    Error::Unavailable { retry_after: RETRY_AFTER }
+    Error::Unavailable {
+        retry_after: RETRY_AFTER,
+    }
 }
 
 /// The local state could not be read.
 pub(crate) fn state_fault(fault: Fault) -> Error {
-    tracing::error!(error = &fault as &dyn std::error::Error, "the state could not be read");
+    tracing::error!(
+        error = &fault as &dyn std::error::Error,
+        "the state could not be read"
+    );
     Error::Internal
 }
 
 /// A command did not get through, or its outcome is unknown.
 pub(crate) fn execute_failed(error: ExecuteError) -> Error {
-    tracing::warn!(error = &error as &dyn std::error::Error, "a command did not get through");
+    tracing::warn!(
+        error = &error as &dyn std::error::Error,
+        "a command did not get through"
+    );
     unavailable()
 }
 
 /// An answer that the command cannot have.
 pub(crate) fn unexpected(command: &'static str, outcome: &Outcome) -> Error {
-    tracing::error!(command, ?outcome, "a command was answered with an outcome that it cannot have");
+    tracing::error!(
+        command,
+        ?outcome,
+        "a command was answered with an outcome that it cannot have"
+    );
     Error::Internal
 }
 
@@ -42,15 +54,24 @@ pub(crate) fn write_failed(error: WriteError) -> Error {
     match error {
         WriteError::Body(error) => Error::Body(error),
         WriteError::Epoch(error) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "no attempt could be begun");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "no attempt could be begun"
+            );
             unavailable()
         }
         WriteError::Backends { .. } | WriteError::Key(_) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "a body could not be stored");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a body could not be stored"
+            );
             unavailable()
         }
         WriteError::NoEntropy(_) | WriteError::Internal { .. } => {
-            tracing::error!(error = &error as &dyn std::error::Error, "a body could not be stored");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "a body could not be stored"
+            );
             Error::Internal
         }
     }
@@ -58,7 +79,10 @@ pub(crate) fn write_failed(error: WriteError) -> Error {
 
 /// A body could not be read.
 pub(crate) fn read_failed(error: &ReadError) -> Error {
-    tracing::error!(error = error as &dyn std::error::Error, "an object could not be read");
+    tracing::error!(
+        error = error as &dyn std::error::Error,
+        "an object could not be read"
+    );
     match error {
         ReadError::Open(_) => Error::Internal,
         ReadError::Replicas { .. } => unavailable(),
@@ -75,7 +99,11 @@ pub(crate) fn rejected(command: &'static str, rejection: Rejection, conditions: 
         Rejection::NoSuchUpload => Error::NoSuchUpload,
         Rejection::PartTooSmall(number) => match PartNumber::new(u64::from(number.get())) {
             // The size is not known here; whoever knows it answers before the command is sent.
-            Some(number) => Error::PartTooSmall { number, size: 0, minimum: MIN_PART_SIZE },
+            Some(number) => Error::PartTooSmall {
+                number,
+                size: 0,
+                minimum: MIN_PART_SIZE,
+            },
             None => Error::Internal,
         },
         // What the proposer has seen changed under it: sent again it may succeed.
@@ -85,7 +113,11 @@ pub(crate) fn rejected(command: &'static str, rejection: Rejection, conditions: 
         | Rejection::BackendClosed(_)
         | Rejection::NoSuchKeyVersion
         | Rejection::Unsealed => {
-            tracing::warn!(command, ?rejection, "a write came too late and is to be tried again");
+            tracing::warn!(
+                command,
+                ?rejection,
+                "a write came too late and is to be tried again"
+            );
             unavailable()
         }
         other => {
@@ -96,5 +128,9 @@ pub(crate) fn rejected(command: &'static str, rejection: Rejection, conditions: 
 }
 
 fn failed_condition(conditions: &WriteConditions) -> Condition {
-    if conditions.if_match.is_some() { Condition::IfMatch } else { Condition::IfNoneMatch }
+    if conditions.if_match.is_some() {
+        Condition::IfMatch
+    } else {
+        Condition::IfNoneMatch
+    }
 }

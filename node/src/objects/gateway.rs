@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use api::port::{
     BucketInfo, BucketList, BucketName, ByteRange, Caller, CompleteUpload, CompletedObject, CreateBucket,
-    CreateUpload, CreatedUpload, Credential, DeleteObject, DeletedObject, Error, FindObject, Found, ListBuckets,
-    ListObjects, ListPage, ListParts, ListUploads, ObjectGateway, PartPage, PutObject, RequestInfo, StoredObject,
-    StoredPart, UploadPage, UploadPart, UploadRef, VerifiedBody,
+    CreateUpload, CreatedUpload, Credential, DeleteObject, DeletedObject, Error, FindObject, Found,
+    ListBuckets, ListObjects, ListPage, ListParts, ListUploads, ObjectGateway, PartPage, PutObject,
+    RequestInfo, StoredObject, StoredPart, UploadPage, UploadPart, UploadRef, VerifiedBody,
 };
 use arc_swap::ArcSwap;
 use raft_types::IncarnationCounter;
@@ -48,7 +48,9 @@ pub struct Gateway {
 
 impl Gateway {
     pub(crate) fn new(parts: GatewayParts) -> Self {
-        Self { parts: Arc::new(parts) }
+        Self {
+            parts: Arc::new(parts),
+        }
     }
 
     pub(super) fn policy(&self) -> Arc<dyn AccessPolicy> {
@@ -89,11 +91,21 @@ impl ObjectGateway for Gateway {
         std::future::ready(self.do_list_buckets(&view, &caller, &request))
     }
 
-    async fn create_bucket(&self, view: RequestView, caller: Caller, request: CreateBucket) -> Result<(), Error> {
+    async fn create_bucket(
+        &self,
+        view: RequestView,
+        caller: Caller,
+        request: CreateBucket,
+    ) -> Result<(), Error> {
         self.do_create_bucket(view, caller, request).await
     }
 
-    async fn delete_bucket(&self, view: RequestView, caller: Caller, bucket: BucketName) -> Result<(), Error> {
+    async fn delete_bucket(
+        &self,
+        view: RequestView,
+        caller: Caller,
+        bucket: BucketName,
+    ) -> Result<(), Error> {
         self.do_delete_bucket(view, caller, bucket).await
     }
 

@@ -17,9 +17,15 @@ impl Gateway {
         caller: &Caller,
         request: &ListObjects,
     ) -> Result<ListPage, Error> {
-        let UsableBucket { id, record } = usable_bucket(&*self.policy(), view.tables(), caller, &request.bucket)?;
+        let UsableBucket { id, record } =
+            usable_bucket(&*self.policy(), view.tables(), caller, &request.bucket)?;
         let owner = translate::owner(&record.owner);
-        let mut page = ListPage { owner, entries: Vec::new(), common_prefixes: Vec::new(), next: None };
+        let mut page = ListPage {
+            owner,
+            entries: Vec::new(),
+            common_prefixes: Vec::new(),
+            next: None,
+        };
         if request.limit == 0 {
             return Ok(page);
         }
@@ -29,7 +35,13 @@ impl Gateway {
             None => ListStart::Beginning,
             Some(ListCursor(after)) => ListStart::from_marker(bytes_of(after), &prefix, &delimiter),
         };
-        let query = ListQuery { bucket: id, prefix, delimiter, start, limit: request.limit as usize };
+        let query = ListQuery {
+            bucket: id,
+            prefix,
+            delimiter,
+            start,
+            limit: request.limit as usize,
+        };
         let found = queries::list_objects(view.tables(), &query).map_err(state_fault)?;
         if found.next.is_some() {
             page.next = found.entries.last().map(|last| cursor(last.name())).transpose()?;
@@ -43,7 +55,10 @@ impl Gateway {
                     etag: translate::etag(&record.etag),
                     last_modified: translate::millis(record.modified),
                     checksum: record.checksums.first().map(|checksum| {
-                        (translate::port_algorithm(checksum.algorithm), translate::port_scope(checksum.scope))
+                        (
+                            translate::port_algorithm(checksum.algorithm),
+                            translate::port_scope(checksum.scope),
+                        )
                     }),
                 }),
             }

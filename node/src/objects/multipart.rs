@@ -1,9 +1,9 @@
 //! Multipart uploads.
 
 use api::port::{
-    Caller, ChecksumType, CompleteUpload, CompletedObject, CreateUpload, CreatedUpload, ETag, Encryption, Error,
-    ListParts, ListUploads, ObjectChecksum, PartInfo, PartNumber, PartPage, StoredPart, UploadCursor, UploadInfo,
-    UploadPage, UploadPart, UploadRef, VerifiedBody, WriteConditions,
+    Caller, ChecksumType, CompleteUpload, CompletedObject, CreateUpload, CreatedUpload, ETag, Encryption,
+    Error, ListParts, ListUploads, ObjectChecksum, PartInfo, PartNumber, PartPage, StoredPart, UploadCursor,
+    UploadInfo, UploadPage, UploadPart, UploadRef, VerifiedBody, WriteConditions,
 };
 use bytes::Bytes;
 use raft_machine::queries::{self, UploadEntry, UploadStart, UploadsQuery};
@@ -37,9 +37,14 @@ impl Gateway {
         caller: Caller,
         request: CreateUpload,
     ) -> Result<CreatedUpload, Error> {
-        let UsableBucket { id, record } = usable_bucket(&*self.policy(), view.tables(), &caller, &request.bucket)?;
+        let UsableBucket { id, record } =
+            usable_bucket(&*self.policy(), view.tables(), &caller, &request.bucket)?;
         let key = translate::object_key(&request.key).ok_or(Error::Internal)?;
-        let backends = self.place(view.tables())?.iter().map(|backend| backend.id).collect();
+        let backends = self
+            .place(view.tables())?
+            .iter()
+            .map(|backend| backend.id)
+            .collect();
         drop(view);
         let mut upload = [0; 16];
         getrandom::fill(&mut upload).map_err(|error| {
@@ -52,7 +57,11 @@ impl Gateway {
             None => (None, translate::scope(ChecksumType::Composite)),
         };
         let command = Command::CreateUpload(Box::new(commands::CreateUpload {
-            target: UploadTarget { bucket: id, key, upload },
+            target: UploadTarget {
+                bucket: id,
+                key,
+                upload,
+            },
             owner: Some(principal(&caller)?).filter(|user| *user != record.owner),
             headers: translate::system_headers(&request.metadata),
             metadata: translate::user_metadata(&request.metadata),
@@ -61,16 +70,28 @@ impl Gateway {
             scope,
             backends,
         }));
-        match self.parts.metadata.execute(command).await.map_err(execute_failed)? {
+        match self
+            .parts
+            .metadata
+            .execute(command)
+            .await
+            .map_err(execute_failed)?
+        {
             Outcome::Done => {}
             Outcome::Rejected(other) => {
                 return Err(rejected("CreateUpload", other, &WriteConditions::default()));
             }
             other => return Err(unexpected("CreateUpload", &other)),
         }
-        let encryption =
-            if self.parts.keys.encrypts() { Encryption::ServerManaged } else { Encryption::None };
-        Ok(CreatedUpload { upload: translate::port_upload_id(upload), encryption })
+        let encryption = if self.parts.keys.encrypts() {
+            Encryption::ServerManaged
+        } else {
+            Encryption::None
+        };
+        Ok(CreatedUpload {
+            upload: translate::port_upload_id(upload),
+            encryption,
+        })
     }
 
     pub(super) async fn do_upload_part<B: VerifiedBody>(
@@ -106,7 +127,11 @@ impl Gateway {
             order,
         };
         let (written, _) = self.write_body(facts, body, &backends).await?;
-        let WrittenBody { written, digests, tickets } = written;
+        let WrittenBody {
+            written,
+            digests,
+            tickets,
+        } = written;
         let command = Command::CommitPart(Box::new(CommitPart {
             target,
             number,
@@ -119,8 +144,14 @@ impl Gateway {
                 .map(|checksum| translate::checksum(checksum, ChecksumType::FullObject))
                 .collect(),
         }));
-        match commit(&self.parts.metadata, command, tickets).await.map_err(execute_failed)? {
-            Outcome::Done => Ok(StoredPart { etag: ETag::from_md5(digests.md5), checksum: digests.checksum }),
+        match commit(&self.parts.metadata, command, tickets)
+            .await
+            .map_err(execute_failed)?
+        {
+            Outcome::Done => Ok(StoredPart {
+                etag: ETag::from_md5(digests.md5),
+                checksum: digests.checksum,
+            }),
             Outcome::Rejected(other) => Err(rejected("CommitPart", other, &WriteConditions::default())),
             other => Err(unexpected("CommitPart", &other)),
         }
@@ -134,9 +165,15 @@ impl Gateway {
     ) -> Result<PartPage, Error> {
         let open = self.open_upload(view, caller, &request.upload)?;
         let owner = translate::owner(&open.bucket.record.owner);
-        let initiator = open.record.owner.as_ref().map_or_else(|| owner.clone(), translate::owner);
+        let initiator = open
+            .record
+            .owner
+            .as_ref()
+            .map_or_else(|| owner.clone(), translate::owner);
         let limit = request.limit as usize;
-        let after = u16::try_from(request.after).ok().and_then(raft_types::PartNumber::new);
+        let after = u16::try_from(request.after)
+            .ok()
+            .and_then(raft_types::PartNumber::new);
         let beyond_all = request.after >= u32::from(raft_types::PartNumber::MAX.get());
         let mut found = if beyond_all || limit == 0 {
             Vec::new()
@@ -157,7 +194,13 @@ impl Gateway {
                 })
             })
             .collect::<Result<_, Error>>()?;
-        Ok(PartPage { owner, initiator, checksum: checksum_kind(&open.record), parts, truncated })
+        Ok(PartPage {
+            owner,
+            initiator,
+            checksum: checksum_kind(&open.record),
+            parts,
+            truncated,
+        })
     }
 
     pub(super) fn do_list_uploads(
@@ -166,17 +209,28 @@ impl Gateway {
         caller: &Caller,
         request: &ListUploads,
     ) -> Result<UploadPage, Error> {
-        let UsableBucket { id, record } = usable_bucket(&*self.policy(), view.tables(), caller, &request.bucket)?;
+        let UsableBucket { id, record } =
+            usable_bucket(&*self.policy(), view.tables(), caller, &request.bucket)?;
         let owner = translate::owner(&record.owner);
-        let mut page =
-            UploadPage { owner: owner.clone(), uploads: Vec::new(), common_prefixes: Vec::new(), next: None };
+        let mut page = UploadPage {
+            owner: owner.clone(),
+            uploads: Vec::new(),
+            common_prefixes: Vec::new(),
+            next: None,
+        };
         if request.limit == 0 {
             return Ok(page);
         }
         let prefix = bytes_of(&request.prefix);
         let delimiter = request.delimiter.as_deref().map_or(Bytes::new(), bytes_of);
         let start = upload_start(request.after.as_ref(), &prefix, &delimiter);
-        let query = UploadsQuery { bucket: id, prefix, delimiter, start, limit: request.limit as usize };
+        let query = UploadsQuery {
+            bucket: id,
+            prefix,
+            delimiter,
+            start,
+            limit: request.limit as usize,
+        };
         let found = queries::list_uploads(view.tables(), &query).map_err(state_fault)?;
         if found.next.is_some() {
             page.next = found.entries.last().map(upload_cursor).transpose()?;
@@ -187,7 +241,10 @@ impl Gateway {
                 UploadEntry::Upload(key, upload, record) => page.uploads.push(UploadInfo {
                     key: translate::port_object_key(&key).ok_or(Error::Internal)?,
                     upload: translate::port_upload_id(upload),
-                    initiator: record.owner.as_ref().map_or_else(|| owner.clone(), translate::owner),
+                    initiator: record
+                        .owner
+                        .as_ref()
+                        .map_or_else(|| owner.clone(), translate::owner),
                     initiated: translate::millis(record.initiated),
                     checksum: checksum_kind(&record),
                 }),
@@ -207,7 +264,11 @@ impl Gateway {
             Err(Error::NoSuchUpload) => return self.completed_before(&view, &caller, &request),
             Err(other) => return Err(other),
         };
-        let OpenUpload { bucket, target, record } = open;
+        let OpenUpload {
+            bucket,
+            target,
+            record,
+        } = open;
         decide_early(view.tables(), bucket.id, &target.key, &request.conditions)?;
         let listed = Listed::check(view.tables(), target.upload, &record, &request)?;
         drop(view);
@@ -217,10 +278,17 @@ impl Gateway {
             digest: listed.digest,
             size: listed.size,
             etag: listed.etag,
-            checksums: listed.checksum.iter().map(|c| translate::checksum(&c.checksum, c.kind)).collect(),
+            checksums: listed
+                .checksum
+                .iter()
+                .map(|c| translate::checksum(&c.checksum, c.kind))
+                .collect(),
             conditions: translate::conditions(&request.conditions),
         }));
-        let committed = match commit(&self.parts.metadata, command, Vec::new()).await.map_err(execute_failed)? {
+        let committed = match commit(&self.parts.metadata, command, Vec::new())
+            .await
+            .map_err(execute_failed)?
+        {
             Outcome::Committed(committed) => committed,
             Outcome::Rejected(other) => return Err(rejected("CompleteUpload", other, &request.conditions)),
             other => return Err(unexpected("CompleteUpload", &other)),
@@ -265,20 +333,41 @@ impl Gateway {
         let OpenUpload { target, .. } = self.open_upload(&view, &caller, &request)?;
         drop(view);
         let command = Command::AbortUpload(AbortUpload { target });
-        match self.parts.metadata.execute(command).await.map_err(execute_failed)? {
+        match self
+            .parts
+            .metadata
+            .execute(command)
+            .await
+            .map_err(execute_failed)?
+        {
             Outcome::Done => Ok(()),
             Outcome::Rejected(other) => Err(rejected("AbortUpload", other, &WriteConditions::default())),
             other => Err(unexpected("AbortUpload", &other)),
         }
     }
 
-    fn open_upload(&self, view: &RequestView, caller: &Caller, named: &UploadRef) -> Result<OpenUpload, Error> {
+    fn open_upload(
+        &self,
+        view: &RequestView,
+        caller: &Caller,
+        named: &UploadRef,
+    ) -> Result<OpenUpload, Error> {
         let bucket = usable_bucket(&*self.policy(), view.tables(), caller, &named.bucket)?;
         let key = translate::object_key(&named.key).ok_or(Error::NoSuchUpload)?;
         let upload = translate::upload_id(&named.upload).ok_or(Error::NoSuchUpload)?;
-        let target = UploadTarget { bucket: bucket.id, key, upload };
-        let record = queries::upload(view.tables(), &target).map_err(state_fault)?.ok_or(Error::NoSuchUpload)?;
-        Ok(OpenUpload { bucket, target, record })
+        let target = UploadTarget {
+            bucket: bucket.id,
+            key,
+            upload,
+        };
+        let record = queries::upload(view.tables(), &target)
+            .map_err(state_fault)?
+            .ok_or(Error::NoSuchUpload)?;
+        Ok(OpenUpload {
+            bucket,
+            target,
+            record,
+        })
     }
 }
 
@@ -291,15 +380,24 @@ fn completion_checksum(done: &CompletionRecord) -> Option<ObjectChecksum> {
 }
 
 fn shown_encryption(bucket: &BucketRecord) -> Encryption {
-    if bucket.key_version.is_some() { Encryption::ServerManaged } else { Encryption::None }
+    if bucket.key_version.is_some() {
+        Encryption::ServerManaged
+    } else {
+        Encryption::None
+    }
 }
 
 fn checksum_kind(record: &UploadRecord) -> Option<(api::port::ChecksumAlgorithm, ChecksumType)> {
-    Some((translate::port_algorithm(record.algorithm?), translate::port_scope(record.scope)))
+    Some((
+        translate::port_algorithm(record.algorithm?),
+        translate::port_scope(record.scope),
+    ))
 }
 
 fn upload_start(after: Option<&UploadCursor>, prefix: &[u8], delimiter: &[u8]) -> UploadStart {
-    let Some(UploadCursor { key, upload }) = after else { return UploadStart::Beginning };
+    let Some(UploadCursor { key, upload }) = after else {
+        return UploadStart::Beginning;
+    };
     let named = upload.as_ref().and_then(translate::upload_id);
     if let (Some(upload), Ok(key)) = (named, raft_types::ObjectKey::new(bytes_of(key))) {
         return UploadStart::AfterUpload(key, upload);
@@ -313,9 +411,13 @@ fn upload_start(after: Option<&UploadCursor>, prefix: &[u8], delimiter: &[u8]) -
 
 fn upload_cursor(entry: &UploadEntry) -> Result<UploadCursor, Error> {
     Ok(match entry {
-        UploadEntry::Prefix(prefix) => UploadCursor { key: text(prefix)?, upload: None },
-        UploadEntry::Upload(key, upload, _) => {
-            UploadCursor { key: key.as_str().to_owned(), upload: Some(translate::port_upload_id(*upload)) }
-        }
+        UploadEntry::Prefix(prefix) => UploadCursor {
+            key: text(prefix)?,
+            upload: None,
+        },
+        UploadEntry::Upload(key, upload, _) => UploadCursor {
+            key: key.as_str().to_owned(),
+            upload: Some(translate::port_upload_id(*upload)),
+        },
     })
 }

@@ -41,7 +41,8 @@ impl Gateway {
         request: PutObject,
         body: B,
     ) -> Result<StoredObject, Error> {
-        let UsableBucket { id, record } = usable_bucket(&*self.policy(), view.tables(), &caller, &request.bucket)?;
+        let UsableBucket { id, record } =
+            usable_bucket(&*self.policy(), view.tables(), &caller, &request.bucket)?;
         let key = translate::object_key(&request.key).ok_or(Error::Internal)?;
         self.check_size(body.length())?;
         decide_early(view.tables(), id, &key, &request.conditions)?;
@@ -59,7 +60,11 @@ impl Gateway {
             order,
         };
         let (written, encryption) = self.write_body(facts, body, &backends).await?;
-        let WrittenBody { written, digests, tickets } = written;
+        let WrittenBody {
+            written,
+            digests,
+            tickets,
+        } = written;
         let etag = StateETag::of_whole(digests.md5);
         let checksum = digests.checksum;
         let command = Command::CommitObject(Box::new(CommitObject {
@@ -71,14 +76,20 @@ impl Gateway {
                 etag,
                 headers: translate::system_headers(&request.metadata),
                 metadata: translate::user_metadata(&request.metadata),
-                checksums: checksum.iter().map(|c| translate::checksum(c, ChecksumType::FullObject)).collect(),
+                checksums: checksum
+                    .iter()
+                    .map(|c| translate::checksum(c, ChecksumType::FullObject))
+                    .collect(),
                 storage_class: None,
                 owner: Some(principal(&caller)?).filter(|user| *user != record.owner),
             },
             conditions: translate::conditions(&request.conditions),
             order,
         }));
-        let committed = match commit(&self.parts.metadata, command, tickets).await.map_err(execute_failed)? {
+        let committed = match commit(&self.parts.metadata, command, tickets)
+            .await
+            .map_err(execute_failed)?
+        {
             Outcome::Committed(committed) => committed,
             Outcome::Rejected(other) => return Err(rejected("CommitObject", other, &request.conditions)),
             other => return Err(unexpected("CommitObject", &other)),
@@ -110,8 +121,16 @@ impl Gateway {
             node_crypto::Encryption::Enabled(_) => Encryption::ServerManaged,
             node_crypto::Encryption::Disabled(_) => Encryption::None,
         };
-        let facts = BodyFacts { footer: self.footer(&of), bucket: of.bucket };
-        let written = self.parts.writer.write(facts, body, &encryption, backends).await.map_err(write_failed)?;
+        let facts = BodyFacts {
+            footer: self.footer(&of),
+            bucket: of.bucket,
+        };
+        let written = self
+            .parts
+            .writer
+            .write(facts, body, &encryption, backends)
+            .await
+            .map_err(write_failed)?;
         Ok((written, shown))
     }
 
@@ -143,7 +162,10 @@ impl Gateway {
             .map(|(id, _)| node_planner::Candidate { backend: id })
             .collect();
         let chosen = node_planner::place(&candidates);
-        let backends: Vec<_> = chosen.into_iter().filter_map(|id| self.parts.backends.get(id)).collect();
+        let backends: Vec<_> = chosen
+            .into_iter()
+            .filter_map(|id| self.parts.backends.get(id))
+            .collect();
         if backends.is_empty() {
             tracing::warn!("no backend takes writes");
             return Err(unavailable());
@@ -153,13 +175,23 @@ impl Gateway {
 
     pub(super) fn check_size(&self, size: u64) -> Result<(), Error> {
         let maximum = self.parts.limits.max_object_size;
-        if size > maximum { Err(Error::TooLarge { maximum }) } else { Ok(()) }
+        if size > maximum {
+            Err(Error::TooLarge { maximum })
+        } else {
+            Ok(())
+        }
     }
 
     /// Where this request stands among others: after everything that was applied at its barrier.
     pub(super) fn order(&self, read_index: u64) -> OrderStamp {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
-        OrderStamp { incarnation: self.parts.incarnation, read_index, time: MillisUtc(now) }
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_millis() as u64);
+        OrderStamp {
+            incarnation: self.parts.incarnation,
+            read_index,
+            time: MillisUtc(now),
+        }
     }
 }
 
@@ -176,14 +208,21 @@ pub(super) fn decide_early(
     }
     let current = queries::current(tables, bucket, key).map_err(state_fault)?;
     let Some(current) = current else {
-        return if conditions.if_match.is_some() { Err(Error::NoSuchKey { marker: None }) } else { Ok(()) };
+        return if conditions.if_match.is_some() {
+            Err(Error::NoSuchKey { marker: None })
+        } else {
+            Ok(())
+        };
     };
     let read = api::port::ReadConditions {
         if_match: conditions.if_match.clone(),
         if_none_match: conditions.if_none_match.clone(),
         ..api::port::ReadConditions::default()
     };
-    match read.evaluate(&translate::etag(&current.etag), translate::millis(current.modified)) {
+    match read.evaluate(
+        &translate::etag(&current.etag),
+        translate::millis(current.modified),
+    ) {
         ReadVerdict::Proceed => Ok(()),
         ReadVerdict::NotModified => Err(Error::PreconditionFailed(api::port::Condition::IfNoneMatch)),
         ReadVerdict::Failed(condition) => Err(Error::PreconditionFailed(condition)),

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use api::port::{
-    ByteRange, Caller, Encryption, Error, FindObject, Found, PartNumber, PartSpan,
-};
+use api::port::{ByteRange, Caller, Encryption, Error, FindObject, Found, PartNumber, PartSpan};
 use raft_machine::queries::{self, Lookup};
 use raft_types::records::{Content, ObjectRecord};
 
@@ -55,8 +53,11 @@ impl Gateway {
             Some(number) => Some(part_span(&view, &object, number)?),
             None => None,
         };
-        let encryption =
-            if bucket.key_version.is_some() { Encryption::ServerManaged } else { Encryption::None };
+        let encryption = if bucket.key_version.is_some() {
+            Encryption::ServerManaged
+        } else {
+            Encryption::None
+        };
         let source = ContentSource {
             metadata: self.parts.metadata.clone(),
             reader: Arc::clone(&self.parts.reader),
@@ -66,7 +67,10 @@ impl Gateway {
             size: object.size,
         };
         let info = translate::object_info(object, bucket.versioning, encryption, part);
-        Ok(Found { info, handle: ObjectHandle { view, source } })
+        Ok(Found {
+            info,
+            handle: ObjectHandle { view, source },
+        })
     }
 }
 
@@ -76,14 +80,26 @@ fn part_span(view: &RequestView, object: &ObjectRecord, number: PartNumber) -> R
         if number.get() != 1 {
             return Err(Error::NoSuchPart(number));
         }
-        let range = ByteRange { offset: 0, length: object.size };
-        return Ok(PartSpan { range, parts: None, checksum: None });
+        let range = ByteRange {
+            offset: 0,
+            length: object.size,
+        };
+        return Ok(PartSpan {
+            range,
+            parts: None,
+            checksum: None,
+        });
     };
     let wanted = raft_types::PartNumber::new(number.get()).ok_or(Error::NoSuchPart(number))?;
     let found = queries::manifest_part(view.tables(), *upload, wanted).map_err(state_fault)?;
-    let Some(found) = found else { return Err(Error::NoSuchPart(number)) };
+    let Some(found) = found else {
+        return Err(Error::NoSuchPart(number));
+    };
     Ok(PartSpan {
-        range: ByteRange { offset: found.start, length: found.record.size },
+        range: ByteRange {
+            offset: found.start,
+            length: found.record.size,
+        },
         parts: Some(found.parts),
         checksum: found.record.checksums.first().and_then(translate::port_checksum),
     })

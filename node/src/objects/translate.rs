@@ -53,11 +53,18 @@ pub(crate) fn millis(at: MillisUtc) -> UnixMillis {
 /// A user as an owner.
 pub(crate) fn owner(name: &PrincipalName) -> Owner {
     let name: std::sync::Arc<str> = name.as_str().into();
-    Owner { id: std::sync::Arc::clone(&name), display_name: name }
+    Owner {
+        id: std::sync::Arc::clone(&name),
+        display_name: name,
+    }
 }
 
 /// The version that a bucket shows; `None` where it never kept versions.
-pub(crate) fn version(version: raft_types::VersionId, is_null: bool, versioning: Versioning) -> Option<VersionId> {
+pub(crate) fn version(
+    version: raft_types::VersionId,
+    is_null: bool,
+    versioning: Versioning,
+) -> Option<VersionId> {
     match versioning {
         Versioning::Off => None,
         Versioning::Enabled | Versioning::Suspended => {
@@ -106,7 +113,10 @@ pub(crate) fn user_metadata(metadata: &ObjectMetadata) -> Vec<MetadataPair> {
     metadata
         .user
         .iter()
-        .map(|(name, value)| MetadataPair { name: name.clone(), value: value.clone() })
+        .map(|(name, value)| MetadataPair {
+            name: name.clone(),
+            value: value.clone(),
+        })
         .collect()
 }
 
@@ -195,7 +205,11 @@ pub(crate) fn object_checksum(checksums: &[state::Checksum], parts: Option<u32>)
     let stored = checksums.first()?;
     let kind = port_scope(stored.scope);
     let parts = parts.filter(|_| kind == ChecksumType::Composite);
-    Some(ObjectChecksum { checksum: port_checksum(stored)?, kind, parts })
+    Some(ObjectChecksum {
+        checksum: port_checksum(stored)?,
+        kind,
+        parts,
+    })
 }
 
 /// What is known of an object.
@@ -218,7 +232,12 @@ pub(crate) fn object_info(
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
 mod tests {
     use super::*;
 
@@ -230,9 +249,15 @@ mod tests {
     #[test]
     fn an_etag_that_cannot_be_ours_matches_nothing() {
         let foreign = ETagMatch::OneOf(vec![ETag::new("not-an-md5")]);
-        let translated =
-            conditions(&WriteConditions { if_match: Some(foreign), if_none_match: None }).unwrap();
-        assert_eq!(translated.if_match, Some(ETagCondition::OneOf(ETags { etags: Vec::new() })));
+        let translated = conditions(&WriteConditions {
+            if_match: Some(foreign),
+            if_none_match: None,
+        })
+        .unwrap();
+        assert_eq!(
+            translated.if_match,
+            Some(ETagCondition::OneOf(ETags { etags: Vec::new() }))
+        );
     }
 
     #[test]

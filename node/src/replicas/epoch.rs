@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use raft::{ExecuteError, Session};
+use raft_types::Outcome;
 use raft_types::address::{AttemptAddress, PhysicalKey};
 use raft_types::commands::{CloseEpoch, Command, OpenEpoch, SealEpoch};
 use raft_types::ids::{Attempt, BackendId, BlobId, ClusterId, EpochId, Incarnation};
-use raft_types::Outcome;
 use tokio::sync::{Notify, mpsc};
 
 use super::ticket::{Discarded, Ticket};
@@ -62,7 +62,11 @@ pub(crate) struct EpochLimits {
 
 impl Default for EpochLimits {
     fn default() -> Self {
-        Self { attempts: MAX_ATTEMPTS, in_use: MAX_USE, force_seal_after: FORCE_SEAL_AFTER }
+        Self {
+            attempts: MAX_ATTEMPTS,
+            in_use: MAX_USE,
+            force_seal_after: FORCE_SEAL_AFTER,
+        }
     }
 }
 
@@ -173,7 +177,9 @@ impl Epochs {
             // Counted before the check of closing, so that an epoch never looks settled to the job
             // that seals it while an attempt is about to begin under it.
             epoch.begin_attempt();
-            let taken = epoch.take_number(backend).filter(|number| *number < self.limits.attempts);
+            let taken = epoch
+                .take_number(backend)
+                .filter(|number| *number < self.limits.attempts);
             let Some(number) = taken else {
                 epoch.end_attempt();
                 continue;
@@ -252,20 +258,32 @@ impl Epochs {
     /// # Errors
     /// The first command that did not get through.
     pub(crate) async fn advance(&self) -> Result<(), ExecuteError> {
-        if self.current.load().as_ref().is_some_and(|epoch| self.is_used_up(epoch)) {
+        if self
+            .current
+            .load()
+            .as_ref()
+            .is_some_and(|epoch| self.is_used_up(epoch))
+        {
             self.rotate();
         }
         let closing = self.closing.lock().clone();
         for epoch in closing {
             let since = epoch.close();
             if let Some(used) = epoch.untold() {
-                self.session.execute(Command::CloseEpoch(CloseEpoch { epoch: epoch.id, used })).await?;
+                self.session
+                    .execute(Command::CloseEpoch(CloseEpoch {
+                        epoch: epoch.id,
+                        used,
+                    }))
+                    .await?;
                 epoch.note_told();
             }
             if !epoch.is_settled() && since.elapsed() < self.limits.force_seal_after {
                 continue;
             }
-            self.session.execute(Command::SealEpoch(SealEpoch { epoch: epoch.id })).await?;
+            self.session
+                .execute(Command::SealEpoch(SealEpoch { epoch: epoch.id }))
+                .await?;
             self.closing.lock().retain(|other| other.id != epoch.id);
         }
         Ok(())

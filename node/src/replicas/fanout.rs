@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use futures_util::future::join_all;
 use node_backend::{Body, BodyWriter, PutOptions, Stored};
-use raft_types::commands::NewReplica;
 use raft_types::address::BlobAttempt;
 use raft_types::checksum::Crc64;
+use raft_types::commands::NewReplica;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 
@@ -76,21 +76,37 @@ impl FanOut {
                 let put = PutTask(tokio::spawn(async move {
                     backend.put(&key, body, PutOptions::default()).await
                 }));
-                Running { destination, writer, put }
+                Running {
+                    destination,
+                    writer,
+                    put,
+                }
             })
             .collect();
-        Self { running, failed: Vec::new() }
+        Self {
+            running,
+            failed: Vec::new(),
+        }
     }
 
     /// Sends the next stored bytes to every backend that still takes them. `false` when none does.
     pub(super) async fn write(&mut self, bytes: &Bytes) -> bool {
-        let sent = join_all(self.running.iter_mut().map(|running| running.writer.write(bytes.clone()))).await;
+        let sent = join_all(
+            self.running
+                .iter_mut()
+                .map(|running| running.writer.write(bytes.clone())),
+        )
+        .await;
         let mut sent = sent.into_iter();
-        let (running, failed): (Vec<_>, Vec<_>) =
-            self.running.drain(..).partition(|_| sent.next().is_some_and(|result| result.is_ok()));
+        let (running, failed): (Vec<_>, Vec<_>) = self
+            .running
+            .drain(..)
+            .partition(|_| sent.next().is_some_and(|result| result.is_ok()));
         self.running = running;
         self.failed.extend(
-            failed.into_iter().map(|Running { destination, put, .. }| Failed { destination, put }),
+            failed
+                .into_iter()
+                .map(|Running { destination, put, .. }| Failed { destination, put }),
         );
         !self.running.is_empty()
     }
@@ -116,7 +132,11 @@ impl FanOut {
             finished.fail(destination, cause);
         }
         let results = join_all(self.running.into_iter().map(|running| async move {
-            let Running { destination, writer, mut put } = running;
+            let Running {
+                destination,
+                writer,
+                mut put,
+            } = running;
             drop(writer);
             let result = (&mut put.0).await;
             (destination, result)
@@ -137,11 +157,18 @@ impl Finished {
     /// Writes a blob that is wholly in memory.
     pub(super) async fn of_memory(destinations: Vec<Destination>, bytes: Bytes, checksum: Crc64) -> Self {
         let stored = bytes.len() as u64;
-        let options = PutOptions { checksum: Some(checksum), ..PutOptions::default() };
+        let options = PutOptions {
+            checksum: Some(checksum),
+            ..PutOptions::default()
+        };
         let results = join_all(destinations.into_iter().map(|destination| {
             let body = Body::from_bytes(bytes.clone());
             async move {
-                let result = destination.backend.backend.put(&destination.key, body, options).await;
+                let result = destination
+                    .backend
+                    .backend
+                    .put(&destination.key, body, options)
+                    .await;
                 (destination, result)
             }
         }))
@@ -175,7 +202,11 @@ impl Finished {
     async fn ask(&mut self, destination: Destination, size: u64, checksum: Crc64) {
         match destination.backend.backend.head(&destination.key).await {
             Ok(head) => {
-                let stored = Stored { size: head.size, evidence: head.evidence, version: head.version };
+                let stored = Stored {
+                    size: head.size,
+                    evidence: head.evidence,
+                    version: head.version,
+                };
                 match stored.confirms(size, checksum) {
                     Confirmation::Confirmed | Confirmation::SizeOnly => self.verified(destination, stored),
                     Confirmation::Differs => self.fail(destination, None),

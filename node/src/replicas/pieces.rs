@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use node_crypto::frame::{ChunkSize, Commitment, Decoder, EncryptionDescriptor, Layout, LayoutError, Protection};
+use node_crypto::frame::{
+    ChunkSize, Commitment, Decoder, EncryptionDescriptor, Layout, LayoutError, Protection,
+};
 use node_crypto::keys::{self, Keyring, WRAPPED_KEY_LEN, WrappedKey};
 use node_crypto::{KeyId, KeyRef};
 use raft_types::ids::{BlobId, BucketId, KeyVersion};
@@ -80,14 +82,19 @@ impl PieceOpener<'_> {
         let row = |what| OpenError::Row { blob, what };
         let log2 = u8::try_from(piece.content.frame.chunk_log2).map_err(|_| row("its chunk size"))?;
         let chunk = ChunkSize::from_log2(log2).ok_or(row("its chunk size"))?;
-        let layout = Layout::new(chunk, piece.content.size).map_err(|source| OpenError::Layout { blob, source })?;
+        let layout =
+            Layout::new(chunk, piece.content.size).map_err(|source| OpenError::Layout { blob, source })?;
         let map = if piece.content.size == 0 {
             layout.whole()
         } else {
-            layout.range(piece.range.clone()).map_err(|source| OpenError::Layout { blob, source })?
+            layout
+                .range(piece.range.clone())
+                .map_err(|source| OpenError::Layout { blob, source })?
         };
         let protection = self.protection(piece)?;
-        let opener = self.keyring.opener(node_crypto::BlobId(blob.0), chunk, &protection)?;
+        let opener = self
+            .keyring
+            .opener(node_crypto::BlobId(blob.0), chunk, &protection)?;
         Ok(Decoder::new(opener, map))
     }
 
@@ -102,16 +109,27 @@ impl PieceOpener<'_> {
         };
         let version = sealing.key_version;
         let bucket = piece.content.bucket;
-        let id = self
-            .ids
-            .key_id(bucket, version)
-            .ok_or(OpenError::UnknownKey { blob, bucket, version })?;
-        let wrapped: [u8; WRAPPED_KEY_LEN] =
-            sealing.wrapped.as_ref().try_into().map_err(|_| row("its wrapped key"))?;
-        let commitment: [u8; 32] = sealing.commitment.as_ref().try_into().map_err(|_| row("its commitment"))?;
+        let id = self.ids.key_id(bucket, version).ok_or(OpenError::UnknownKey {
+            blob,
+            bucket,
+            version,
+        })?;
+        let wrapped: [u8; WRAPPED_KEY_LEN] = sealing
+            .wrapped
+            .as_ref()
+            .try_into()
+            .map_err(|_| row("its wrapped key"))?;
+        let commitment: [u8; 32] = sealing
+            .commitment
+            .as_ref()
+            .try_into()
+            .map_err(|_| row("its commitment"))?;
         Ok(Protection::Encrypted(EncryptionDescriptor {
             domain: self.keyring.domain(),
-            key: KeyRef { id, version: node_crypto::KeyVersion(version.0) },
+            key: KeyRef {
+                id,
+                version: node_crypto::KeyVersion(version.0),
+            },
             wrapped: WrappedKey(wrapped),
             commitment: Commitment(commitment),
         }))

@@ -113,7 +113,15 @@ impl BlobReader {
         backends: Arc<Backends>,
     ) -> (Self, mpsc::Receiver<Suspicion>) {
         let (suspicions, receiver) = mpsc::channel(SUSPICION_QUEUE);
-        (Self { cluster, incarnations, backends, suspicions }, receiver)
+        (
+            Self {
+                cluster,
+                incarnations,
+                backends,
+                suspicions,
+            },
+            receiver,
+        )
     }
 
     /// Begins to read a piece. `order` sorts the replicas that are not being removed, best first.
@@ -127,8 +135,12 @@ impl BlobReader {
         order: impl FnOnce(&mut Vec<Replica>),
     ) -> Result<PieceStream, OpenError> {
         let decoder = opener.decoder(&piece)?;
-        let mut untried: Vec<Replica> =
-            piece.replicas.iter().filter(|replica| replica.state != ReplicaState::Removing).cloned().collect();
+        let mut untried: Vec<Replica> = piece
+            .replicas
+            .iter()
+            .filter(|replica| replica.state != ReplicaState::Removing)
+            .cloned()
+            .collect();
         order(&mut untried);
         untried.reverse();
         let reader = Arc::clone(self);
@@ -160,16 +172,23 @@ impl BlobReader {
             attempt: address.attempt,
         };
         let key = attached.key(&physical)?;
-        let options = GetOptions { range: ByteRange::new(range.start, range.end - range.start) };
+        let options = GetOptions {
+            range: ByteRange::new(range.start, range.end - range.start),
+        };
         Ok(attached.backend.get(&key, options).await?.body)
     }
 
     fn attached(&self, address: &AttemptAddress) -> Result<Arc<AttachedBackend>, ReplicaError> {
-        self.backends.get(address.backend).ok_or(ReplicaError::NotAttached(address.backend))
+        self.backends
+            .get(address.backend)
+            .ok_or(ReplicaError::NotAttached(address.backend))
     }
 
     fn incarnation(&self, counter: IncarnationCounter) -> Result<Incarnation, ReplicaError> {
-        let known = self.incarnations.iter().find(|incarnation| incarnation.counter == counter);
+        let known = self
+            .incarnations
+            .iter()
+            .find(|incarnation| incarnation.counter == counter);
         known.copied().ok_or(ReplicaError::UnknownIncarnation(counter))
     }
 
@@ -232,16 +251,28 @@ impl PieceStream {
 
     /// Opens the next replica where the last one left off; `None` when nothing is left to read.
     async fn next_source(&mut self) -> Result<Option<Source>, ReadError> {
-        let Some(range) = self.decoder.resume() else { return Ok(None) };
+        let Some(range) = self.decoder.resume() else {
+            return Ok(None);
+        };
         while let Some(replica) = self.untried.pop() {
             let address = replica.address();
             self.tried.push(address);
             match self.reader.get(self.piece.blob, &address, range.clone()).await {
-                Ok(body) => return Ok(Some(Source { address, body, buffered: Bytes::new() })),
+                Ok(body) => {
+                    return Ok(Some(Source {
+                        address,
+                        body,
+                        buffered: Bytes::new(),
+                    }));
+                }
                 Err(error) => self.note_failure(address, error),
             }
         }
-        Err(ReadError::Replicas { blob: self.piece.blob, last: self.last.take(), all_gone: self.all_gone })
+        Err(ReadError::Replicas {
+            blob: self.piece.blob,
+            last: self.last.take(),
+            all_gone: self.all_gone,
+        })
     }
 
     fn note_failure(&mut self, address: AttemptAddress, error: ReplicaError) {
@@ -255,7 +286,9 @@ impl PieceStream {
         let in_doubt = match &error {
             ReplicaError::Backend(error) => error.class() == Class::Suspect,
             ReplicaError::Damaged(_) => true,
-            ReplicaError::NotAttached(_) | ReplicaError::UnknownIncarnation(_) | ReplicaError::Key(_) => false,
+            ReplicaError::NotAttached(_) | ReplicaError::UnknownIncarnation(_) | ReplicaError::Key(_) => {
+                false
+            }
         };
         if !missing {
             self.all_gone = AllGone::No;

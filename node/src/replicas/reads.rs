@@ -23,7 +23,10 @@ impl Reads {
     /// that the snapshot is never older than what was registered.
     pub(crate) fn register(&self, applied: u64) -> ReadGuard {
         *self.running.lock().entry(applied).or_default() += 1;
-        ReadGuard { running: Arc::clone(&self.running), index: applied }
+        ReadGuard {
+            running: Arc::clone(&self.running),
+            index: applied,
+        }
     }
 
     /// Everything that died up to this index is no longer needed by any read: the smaller of

@@ -45,7 +45,10 @@ pub(crate) struct Discards {
 impl Discards {
     pub(crate) fn new() -> Self {
         let (sender, receiver) = mpsc::channel(DISCARD_QUEUE);
-        Self { sender, receiver: Some(receiver) }
+        Self {
+            sender,
+            receiver: Some(receiver),
+        }
     }
 
     pub(crate) fn sender(&self) -> mpsc::Sender<Discarded> {
@@ -67,8 +70,17 @@ impl Ticket {
         discards: mpsc::Sender<Discarded>,
     ) -> Self {
         epoch.begin_attempt();
-        let attempt = BlobAttempt { blob, address, stored, provider_version: None };
-        Self { attempt: Some(attempt), epoch, discards }
+        let attempt = BlobAttempt {
+            blob,
+            address,
+            stored,
+            provider_version: None,
+        };
+        Self {
+            attempt: Some(attempt),
+            epoch,
+            discards,
+        }
     }
 
     /// The attempt, as commands name it.
@@ -100,7 +112,10 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         if let Some(attempt) = self.attempt.take() {
             self.epoch.begin_attempt();
-            let discarded = Discarded { attempt, _epoch: InFlight(Arc::clone(&self.epoch)) };
+            let discarded = Discarded {
+                attempt,
+                _epoch: InFlight(Arc::clone(&self.epoch)),
+            };
             if self.discards.try_send(discarded).is_err() {
                 metrics::counter!("s3o_attempts_left_to_sweep_total").increment(1);
             }

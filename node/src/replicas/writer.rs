@@ -105,8 +105,11 @@ impl BlobWriter {
         backends: &[Arc<AttachedBackend>],
     ) -> Result<WrittenBody, WriteError> {
         let length = body.length();
-        let algorithms: Vec<FooterAlgorithm> =
-            body.declared_checksum().map(footer_algorithm).into_iter().collect();
+        let algorithms: Vec<FooterAlgorithm> = body
+            .declared_checksum()
+            .map(footer_algorithm)
+            .into_iter()
+            .collect();
         let count = length.div_ceil(BLOB_BYTES).max(1);
         let mut done = Gathered::new(backends.len());
         let mut first = None;
@@ -116,10 +119,24 @@ impl BlobWriter {
             let size = (length - offset).min(BLOB_BYTES);
             let blob = draw_blob()?;
             let crypto_blob = node_crypto::BlobId(blob.0);
-            let place = Place { body: *first.get_or_insert(crypto_blob), index: index as u32, offset };
-            let expected = if index + 1 == count { Expected::Last(&algorithms) } else { Expected::Inner };
-            let plan = FooterPlan::new(FooterFacts { place, ..facts.footer.clone() }, expected)
-                .map_err(|error| internal(blob, &error))?;
+            let place = Place {
+                body: *first.get_or_insert(crypto_blob),
+                index: index as u32,
+                offset,
+            };
+            let expected = if index + 1 == count {
+                Expected::Last(&algorithms)
+            } else {
+                Expected::Inner
+            };
+            let plan = FooterPlan::new(
+                FooterFacts {
+                    place,
+                    ..facts.footer.clone()
+                },
+                expected,
+            )
+            .map_err(|error| internal(blob, &error))?;
             let bucket = node_crypto::BucketId(facts.bucket.0);
             let sealer = encryption.sealer(bucket, crypto_blob, self.chunk)?;
             let stored = Layout::new(self.chunk, size)
@@ -127,7 +144,12 @@ impl BlobWriter {
                 .stored_len(plan.footer_len());
             let destinations = self.destinations(blob, stored, backends).await?;
             let encoder = Encoder::new(sealer, size, plan).map_err(|error| internal(blob, &error))?;
-            let one = OneBlob { blob, size, encoder, destinations };
+            let one = OneBlob {
+                blob,
+                size,
+                encoder,
+                destinations,
+            };
             if index + 1 < count {
                 let finished = one.stream(&mut body, &mut rest).await?.end(size).await?;
                 done.add(finished);
@@ -135,7 +157,10 @@ impl BlobWriter {
             }
             return self.last(one, body, rest, done).await;
         }
-        Err(WriteError::Internal { blob: BlobId([0; 16]), what: "a body has no blob".to_owned() })
+        Err(WriteError::Internal {
+            blob: BlobId([0; 16]),
+            what: "a body has no blob".to_owned(),
+        })
     }
 
     /// The last blob: its footer says what the whole body is, so it ends when the body is verified.
@@ -166,7 +191,8 @@ impl BlobWriter {
             }),
         };
         done.add(ending.end_with(results).await?);
-        done.into_body(digests).ok_or(WriteError::Backends { blob, source: None })
+        done.into_body(digests)
+            .ok_or(WriteError::Backends { blob, source: None })
     }
 
     async fn destinations(
@@ -179,7 +205,11 @@ impl BlobWriter {
         for backend in backends {
             let (ticket, physical) = self.epochs.begin(blob, backend.id, stored).await?;
             let key = backend.key(&physical).map_err(|error| internal(blob, &error))?;
-            destinations.push(Destination { ticket, backend: Arc::clone(backend), key });
+            destinations.push(Destination {
+                ticket,
+                backend: Arc::clone(backend),
+                key,
+            });
         }
         Ok(destinations)
     }
@@ -202,23 +232,42 @@ struct Ending {
 }
 
 enum Sink {
-    Memory { bytes: BytesMut, destinations: Vec<Destination> },
+    Memory {
+        bytes: BytesMut,
+        destinations: Vec<Destination>,
+    },
     Streams(FanOut),
 }
 
 impl OneBlob {
-    async fn in_memory<B: VerifiedBody>(mut self, body: &mut B, rest: &mut Bytes) -> Result<Ending, WriteError> {
+    async fn in_memory<B: VerifiedBody>(
+        mut self,
+        body: &mut B,
+        rest: &mut Bytes,
+    ) -> Result<Ending, WriteError> {
         let mut bytes = BytesMut::new();
         let mut missing = self.size;
         while missing > 0 {
             let mut piece = next_piece(body, rest, missing).await?;
             missing -= piece.len() as u64;
-            while let Some(sealed) = self.encoder.push(&mut piece).map_err(|error| internal(self.blob, &error))? {
+            while let Some(sealed) = self
+                .encoder
+                .push(&mut piece)
+                .map_err(|error| internal(self.blob, &error))?
+            {
                 bytes.extend_from_slice(&sealed);
             }
         }
-        let sink = Sink::Memory { bytes, destinations: self.destinations };
-        Ok(Ending { blob: self.blob, size: self.size, encoder: self.encoder, sink })
+        let sink = Sink::Memory {
+            bytes,
+            destinations: self.destinations,
+        };
+        Ok(Ending {
+            blob: self.blob,
+            size: self.size,
+            encoder: self.encoder,
+            sink,
+        })
     }
 
     async fn stream<B: VerifiedBody>(mut self, body: &mut B, rest: &mut Bytes) -> Result<Ending, WriteError> {
@@ -228,30 +277,57 @@ impl OneBlob {
         while missing > 0 {
             let mut piece = next_piece(body, rest, missing).await?;
             missing -= piece.len() as u64;
-            while let Some(sealed) = self.encoder.push(&mut piece).map_err(|error| internal(self.blob, &error))? {
+            while let Some(sealed) = self
+                .encoder
+                .push(&mut piece)
+                .map_err(|error| internal(self.blob, &error))?
+            {
                 if !fanout.write(&sealed).await {
                     let source = fanout.cause().await;
-                    return Err(WriteError::Backends { blob: self.blob, source });
+                    return Err(WriteError::Backends {
+                        blob: self.blob,
+                        source,
+                    });
                 }
             }
         }
-        Ok(Ending { blob: self.blob, size: self.size, encoder: self.encoder, sink: Sink::Streams(fanout) })
+        Ok(Ending {
+            blob: self.blob,
+            size: self.size,
+            encoder: self.encoder,
+            sink: Sink::Streams(fanout),
+        })
     }
 }
 
 impl Ending {
     /// Ends a blob that others follow.
     async fn end(self, size: u64) -> Result<(NewBlob, Finished), WriteError> {
-        self.end_with(FooterResults { content_len: size, body: None }).await
+        self.end_with(FooterResults {
+            content_len: size,
+            body: None,
+        })
+        .await
     }
 
     async fn end_with(self, results: FooterResults) -> Result<(NewBlob, Finished), WriteError> {
-        let Self { blob, size, encoder, sink } = self;
+        let Self {
+            blob,
+            size,
+            encoder,
+            sink,
+        } = self;
         let frame = frame(&encoder);
-        let Sealed { tail, stored_len, crc64_nvme } =
-            encoder.finish(results).map_err(|error| internal(blob, &error))?;
+        let Sealed {
+            tail,
+            stored_len,
+            crc64_nvme,
+        } = encoder.finish(results).map_err(|error| internal(blob, &error))?;
         let finished = match sink {
-            Sink::Memory { mut bytes, destinations } => {
+            Sink::Memory {
+                mut bytes,
+                destinations,
+            } => {
                 let bytes = if bytes.is_empty() {
                     tail
                 } else {
@@ -266,7 +342,10 @@ impl Ending {
             }
         };
         if finished.verified.is_empty() {
-            return Err(WriteError::Backends { blob, source: finished.cause });
+            return Err(WriteError::Backends {
+                blob,
+                source: finished.cause,
+            });
         }
         let new = NewBlob {
             blob,
@@ -274,7 +353,11 @@ impl Ending {
             stored: stored_len,
             crc: Crc64(crc64_nvme),
             frame,
-            replicas: finished.verified.iter().map(|(replica, _)| replica.clone()).collect(),
+            replicas: finished
+                .verified
+                .iter()
+                .map(|(replica, _)| replica.clone())
+                .collect(),
         };
         Ok((new, finished))
     }
@@ -294,7 +377,10 @@ impl Gathered {
             running: Vec::new(),
             wanted: wanted as u32,
         };
-        Self { written, tickets: Vec::new() }
+        Self {
+            written,
+            tickets: Vec::new(),
+        }
     }
 
     fn add(&mut self, (blob, finished): (NewBlob, Finished)) {
@@ -310,12 +396,20 @@ impl Gathered {
 
     fn into_body(self, digests: Digests) -> Option<WrittenBody> {
         let Self { written, tickets } = self;
-        (!written.blobs.is_empty()).then_some(WrittenBody { written, digests, tickets })
+        (!written.blobs.is_empty()).then_some(WrittenBody {
+            written,
+            digests,
+            tickets,
+        })
     }
 }
 
 /// The next plaintext of a blob that still wants `missing` bytes; what is too much stays in `rest`.
-async fn next_piece<B: VerifiedBody>(body: &mut B, rest: &mut Bytes, missing: u64) -> Result<Bytes, BodyError> {
+async fn next_piece<B: VerifiedBody>(
+    body: &mut B,
+    rest: &mut Bytes,
+    missing: u64,
+) -> Result<Bytes, BodyError> {
     if !rest.has_remaining() {
         *rest = body.next().await?.ok_or(BodyError::Incomplete)?;
     }
@@ -326,7 +420,11 @@ async fn next_piece<B: VerifiedBody>(body: &mut B, rest: &mut Bytes, missing: u6
 fn frame(encoder: &Encoder) -> Frame {
     let chunk_log2 = u32::from(encoder.layout().chunk().log2());
     match encoder.protection() {
-        Protection::Clear => Frame { suite: Suite::Clear, chunk_log2, sealing: None },
+        Protection::Clear => Frame {
+            suite: Suite::Clear,
+            chunk_log2,
+            sealing: None,
+        },
         Protection::Encrypted(descriptor) => Frame {
             suite: Suite::Aes256Gcm,
             chunk_log2,
@@ -357,11 +455,17 @@ fn footer_algorithm(algorithm: ChecksumAlgorithm) -> FooterAlgorithm {
 }
 
 fn footer_checksum(checksum: &api::port::Checksum) -> FooterChecksum {
-    FooterChecksum { algorithm: footer_algorithm(checksum.algorithm()), value: checksum.bytes().to_vec() }
+    FooterChecksum {
+        algorithm: footer_algorithm(checksum.algorithm()),
+        value: checksum.bytes().to_vec(),
+    }
 }
 
 fn internal(blob: BlobId, error: &dyn std::error::Error) -> WriteError {
-    WriteError::Internal { blob, what: error.to_string() }
+    WriteError::Internal {
+        blob,
+        what: error.to_string(),
+    }
 }
 
 impl From<(BlobId, EncodeError)> for WriteError {

@@ -184,7 +184,6 @@ impl Test {
             run_with(process, receiver).await
         });
         Self {
-            node,
             signals,
             ready: Some(ready),
             running,

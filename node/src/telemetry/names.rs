@@ -500,7 +500,10 @@ mod tests {
             "docs/reference/metrics.md differs from the catalogue; write it anew with UPDATE_REFERENCE=1"
         );
         // What the page says elsewhere about metrics must be there too.
-        for name in after.split('`').filter(|text| text.len() > 4 && text.starts_with("s3o_")) {
+        for name in after
+            .split('`')
+            .filter(|text| text.len() > 4 && text.starts_with("s3o_"))
+        {
             let bare = name.split('{').next().unwrap_or(name);
             assert!(CATALOGUE.iter().any(|metric| metric.name == bare), "{name}");
         }

@@ -7,7 +7,14 @@ use super::*;
 const SHORT: Duration = Duration::from_millis(500);
 
 fn impatient() -> ServerOptions {
-    ServerOptions { patience: Patience { head: SHORT, idle: SHORT }, write_timeout: SHORT, ..PATIENT }
+    ServerOptions {
+        patience: Patience {
+            head: SHORT,
+            idle: SHORT,
+        },
+        write_timeout: SHORT,
+        ..PATIENT
+    }
 }
 
 #[tokio::test]
@@ -16,9 +23,14 @@ async fn a_connection_carries_one_request_after_the_other() {
     let mut client = Raw::connect(running.address).await;
     for number in 0..50 {
         let path = format!("/object-{number}");
-        assert_eq!(client.get(&path).await.body, format!("GET localhost {path}").as_bytes());
+        assert_eq!(
+            client.get(&path).await.body,
+            format!("GET localhost {path}").as_bytes()
+        );
     }
-    client.send("PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello").await;
+    client
+        .send("PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello")
+        .await;
     assert_eq!(client.answer().await.body, b"hello");
 }
 
@@ -26,7 +38,9 @@ async fn a_connection_carries_one_request_after_the_other() {
 async fn two_requests_in_one_packet_are_answered_in_order() {
     let running = start(PATIENT);
     let mut client = Raw::connect(running.address).await;
-    client.send("GET /one HTTP/1.1\r\nHost: a\r\n\r\nGET /two HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    client
+        .send("GET /one HTTP/1.1\r\nHost: a\r\n\r\nGET /two HTTP/1.1\r\nHost: a\r\n\r\n")
+        .await;
     assert_eq!(client.answer().await.body, b"GET a /one");
     assert_eq!(client.answer().await.body, b"GET a /two");
 }
@@ -34,7 +48,10 @@ async fn two_requests_in_one_packet_are_answered_in_order() {
 #[tokio::test]
 async fn a_head_that_drips_in_is_cut_off_however_steadily_it_drips() {
     let running = start(ServerOptions {
-        patience: Patience { head: SHORT, idle: Duration::from_secs(60) },
+        patience: Patience {
+            head: SHORT,
+            idle: Duration::from_secs(60),
+        },
         ..PATIENT
     });
     let mut client = Raw::connect(running.address).await;
@@ -52,13 +69,20 @@ async fn a_head_that_drips_in_is_cut_off_however_steadily_it_drips() {
     let _ = soon(reading.read_to_end(&mut rest)).await;
     dripping.abort();
     assert!(rest.is_empty(), "{:?}", String::from_utf8_lossy(&rest));
-    assert!(begun.elapsed() >= SHORT / 2, "cut off after {:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() >= SHORT / 2,
+        "cut off after {:?}",
+        begun.elapsed()
+    );
 }
 
 #[tokio::test]
 async fn a_connection_that_says_nothing_is_closed() {
     let running = start(ServerOptions {
-        patience: Patience { head: SHORT, idle: Duration::from_secs(60) },
+        patience: Patience {
+            head: SHORT,
+            idle: Duration::from_secs(60),
+        },
         ..PATIENT
     });
     assert!(Raw::connect(running.address).await.end().await.is_empty());
@@ -82,7 +106,9 @@ async fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
 async fn a_body_may_take_longer_than_a_head() {
     let running = start(impatient());
     let mut client = Raw::connect(running.address).await;
-    client.send("PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n").await;
+    client
+        .send("PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n")
+        .await;
     for byte in [b"a", b"b", b"c", b"d"] {
         tokio::time::sleep(SHORT / 2).await;
         client.send(byte).await;
@@ -100,7 +126,10 @@ async fn a_client_that_takes_nothing_is_given_up() {
 
 #[tokio::test]
 async fn a_client_that_takes_its_answer_slowly_is_served() {
-    let running = start(ServerOptions { write_timeout: Duration::from_secs(2), ..impatient() });
+    let running = start(ServerOptions {
+        write_timeout: Duration::from_secs(2),
+        ..impatient()
+    });
     let mut client = Raw::connect(running.address).await;
     client.send("GET /endless HTTP/1.1\r\nHost: a\r\n\r\n").await;
     let begun = Instant::now();
@@ -111,25 +140,44 @@ async fn a_client_that_takes_its_answer_slowly_is_served() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     assert!(taken > 0);
-    assert_eq!(running.surface.given_up.available_permits(), 0, "gave up a client that makes progress");
+    assert_eq!(
+        running.surface.given_up.available_permits(),
+        0,
+        "gave up a client that makes progress"
+    );
 }
 
 #[tokio::test]
 async fn a_head_that_is_too_large_is_answered_431() {
     let running = start(PATIENT);
     let mut client = Raw::connect(running.address).await;
-    let fits = format!("GET / HTTP/1.1\r\nHost: a\r\nx-large: {}\r\n\r\n", "y".repeat(7 << 10));
+    let fits = format!(
+        "GET / HTTP/1.1\r\nHost: a\r\nx-large: {}\r\n\r\n",
+        "y".repeat(7 << 10)
+    );
     client.send(fits).await;
     assert_eq!(client.answer().await.status(), 200);
-    client.send(format!("GET / HTTP/1.1\r\nHost: a\r\nx-large: {}\r\n\r\n", "y".repeat(9 << 10))).await;
+    client
+        .send(format!(
+            "GET / HTTP/1.1\r\nHost: a\r\nx-large: {}\r\n\r\n",
+            "y".repeat(9 << 10)
+        ))
+        .await;
     assert_eq!(client.answer().await.status(), 431);
     client.end().await;
     let mut client = Raw::connect(running.address).await;
-    client.send(format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "y".repeat(9 << 10))).await;
+    client
+        .send(format!(
+            "GET /{} HTTP/1.1\r\nHost: a\r\n\r\n",
+            "y".repeat(9 << 10)
+        ))
+        .await;
     assert_eq!(client.answer().await.status(), 431);
     let mut client = Raw::connect(running.address).await;
     let many: String = (0..200).map(|number| format!("x-{number}: y\r\n")).collect();
-    client.send(format!("GET / HTTP/1.1\r\nHost: a\r\n{many}\r\n")).await;
+    client
+        .send(format!("GET / HTTP/1.1\r\nHost: a\r\n{many}\r\n"))
+        .await;
     assert_eq!(client.answer().await.status(), 431);
 }
 
@@ -166,7 +214,9 @@ async fn a_request_whose_framing_is_ambiguous_ends_its_connection() {
     ] {
         let mut client = Raw::connect(running.address).await;
         client.send(head).await;
-        client.send("2\r\nhi\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        client
+            .send("2\r\nhi\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
+            .await;
         let answer = client.answer().await;
         assert_eq!(answer.body, b"hi", "{head:?}");
         assert!(answer.closes(), "{head:?}");
@@ -177,7 +227,10 @@ async fn a_request_whose_framing_is_ambiguous_ends_its_connection() {
 
 #[tokio::test]
 async fn a_full_server_makes_room_by_closing_idle_connections() {
-    let running = start(ServerOptions { max_connections: 2, ..PATIENT });
+    let running = start(ServerOptions {
+        max_connections: 2,
+        ..PATIENT
+    });
     let mut idle = Raw::connect(running.address).await;
     assert_eq!(idle.get("/").await.status(), 200);
     let mut busy = Raw::connect(running.address).await;
@@ -193,7 +246,10 @@ async fn a_full_server_makes_room_by_closing_idle_connections() {
 
 #[tokio::test]
 async fn a_full_server_ends_connections_after_their_answer() {
-    let running = start(ServerOptions { max_connections: 1, ..PATIENT });
+    let running = start(ServerOptions {
+        max_connections: 1,
+        ..PATIENT
+    });
     let mut first = Raw::connect(running.address).await;
     first.send("GET /hold HTTP/1.1\r\nHost: a\r\n\r\n").await;
     running.surface.held.acquire().await.unwrap().forget();
@@ -215,7 +271,11 @@ async fn a_panic_ends_one_request_with_500_and_nobody_elses() {
     let answer = client.get("/panic").await;
     assert_eq!(answer.status(), 500);
     assert!(answer.closes());
-    assert!(String::from_utf8(answer.body.clone()).unwrap().contains("<Code>InternalError</Code>"));
+    assert!(
+        String::from_utf8(answer.body.clone())
+            .unwrap()
+            .contains("<Code>InternalError</Code>")
+    );
     assert!(client.end().await.is_empty());
 
     let mut client = Raw::connect(running.address).await;

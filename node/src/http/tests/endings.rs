@@ -34,7 +34,10 @@ async fn draining_cuts_what_takes_too_long() {
         running.surface.held.acquire().await.unwrap().forget();
         clients.push(client);
     }
-    assert_eq!(soon(running.server.drain(Duration::from_millis(50))).await, Drained::Cut(3));
+    assert_eq!(
+        soon(running.server.drain(Duration::from_millis(50))).await,
+        Drained::Cut(3)
+    );
     for client in &mut clients {
         assert!(client.end().await.is_empty());
     }
@@ -64,7 +67,10 @@ async fn a_leaving_server_serves_and_ends_each_connection_with_its_answer() {
 #[tokio::test]
 async fn a_half_sent_head_does_not_hold_the_end_up_longer_than_it_may() {
     let running = start(ServerOptions {
-        patience: Patience { head: Duration::from_millis(200), idle: Duration::from_secs(60) },
+        patience: Patience {
+            head: Duration::from_millis(200),
+            idle: Duration::from_secs(60),
+        },
         ..PATIENT
     });
     let mut client = Raw::connect(running.address).await;
@@ -89,16 +95,32 @@ async fn a_port_is_taken_once_and_the_second_is_told_why() {
     let first = bind(&(Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let again = (Ipv4Addr::LOCALHOST, first.address().port()).into();
     let error = bind(&again).unwrap_err().to_string();
-    assert!(error.ends_with("another program listens there already"), "{error}");
-    let everywhere = crate::config::ListenAddr { host: crate::config::ListenHost::Any, port: again.port };
-    assert!(bind(&everywhere).is_err(), "half of what was asked for is not enough");
+    assert!(
+        error.ends_with("another program listens there already"),
+        "{error}"
+    );
+    let everywhere = crate::config::ListenAddr {
+        host: crate::config::ListenHost::Any,
+        port: again.port,
+    };
+    assert!(
+        bind(&everywhere).is_err(),
+        "half of what was asked for is not enough"
+    );
     drop(first);
     assert!(bind(&again).is_ok());
 }
 
 #[tokio::test]
 async fn every_interface_is_ipv4_too() {
-    let address = crate::config::ListenAddr { host: crate::config::ListenHost::Any, port: 0 };
+    let address = crate::config::ListenAddr {
+        host: crate::config::ListenHost::Any,
+        port: 0,
+    };
     let listener = bind(&address).unwrap();
-    assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, listener.address().port())).await.is_ok());
+    assert!(
+        TcpStream::connect((Ipv4Addr::LOCALHOST, listener.address().port()))
+            .await
+            .is_ok()
+    );
 }

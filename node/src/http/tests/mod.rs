@@ -1,5 +1,10 @@
 //! Listeners over real sockets on loopback.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
 
 mod abuse;
 mod endings;
@@ -30,7 +35,10 @@ const SOON: Duration = Duration::from_secs(20);
 
 /// Bounds that no test reaches by accident.
 const PATIENT: ServerOptions = ServerOptions {
-    patience: Patience { head: Duration::from_secs(60), idle: Duration::from_secs(60) },
+    patience: Patience {
+        head: Duration::from_secs(60),
+        idle: Duration::from_secs(60),
+    },
     write_timeout: Duration::from_secs(60),
     max_header_bytes: 8 << 10,
     max_connections: 100,
@@ -57,7 +65,12 @@ fn start_with(options: ServerOptions, extra: &str, tls: Option<Arc<ReloadableTls
     let surface = TestSurface::default();
     let cell = Arc::new(OnceLock::from(surface.clone()));
     let server = Server::start(listener, tls, options, routes, cell);
-    Running { server, surface, health, address }
+    Running {
+        server,
+        surface,
+        health,
+        address,
+    }
 }
 
 fn start(options: ServerOptions) -> Running {
@@ -90,7 +103,8 @@ impl Answer {
     }
 
     fn closes(&self) -> bool {
-        self.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
+        self.header("connection")
+            .is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }
 }
 
@@ -104,7 +118,8 @@ impl Raw {
     }
 
     async fn get(&mut self, path: &str) -> Answer {
-        self.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+            .await;
         self.answer().await
     }
 
@@ -117,12 +132,20 @@ impl Raw {
         let mut bytes = Vec::new();
         while !bytes.ends_with(b"\r\n\r\n") {
             let byte = soon(self.0.read_u8()).await.unwrap_or_else(|error| {
-                panic!("the connection ended with {error} after {:?}", String::from_utf8_lossy(&bytes))
+                panic!(
+                    "the connection ended with {error} after {:?}",
+                    String::from_utf8_lossy(&bytes)
+                )
             });
             bytes.push(byte);
         }
-        let mut answer = Answer { head: String::from_utf8(bytes).unwrap(), body: Vec::new() };
-        let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
+        let mut answer = Answer {
+            head: String::from_utf8(bytes).unwrap(),
+            body: Vec::new(),
+        };
+        let length = answer
+            .header("content-length")
+            .map_or(0, |length| length.parse().unwrap());
         if method != "HEAD" {
             answer.body = vec![0; length];
             soon(self.0.read_exact(&mut answer.body)).await.unwrap();

@@ -8,24 +8,38 @@ async fn health_says_that_the_process_lives_and_readiness_whether_it_serves() {
     let running = start(PATIENT);
     let mut client = Raw::connect(running.address).await;
     let starting = client.get("/health/ready").await;
-    assert_eq!((starting.status(), starting.body.as_slice()), (503, &br#"{"status":"not ready"}"#[..]));
+    assert_eq!(
+        (starting.status(), starting.body.as_slice()),
+        (503, &br#"{"status":"not ready"}"#[..])
+    );
     running.health.assembled(Arc::new(Node(Readiness::Ready)));
     let ready = client.get("/health/ready").await;
-    assert_eq!((ready.status(), ready.body.as_slice()), (200, &br#"{"status":"ready"}"#[..]));
+    assert_eq!(
+        (ready.status(), ready.body.as_slice()),
+        (200, &br#"{"status":"ready"}"#[..])
+    );
     running.health.stopping();
     assert_eq!(client.get("/health/ready").await.status(), 503);
     let alive = client.get("/health").await;
-    assert_eq!((alive.status(), alive.body.as_slice()), (200, &br#"{"status":"ok"}"#[..]));
+    assert_eq!(
+        (alive.status(), alive.body.as_slice()),
+        (200, &br#"{"status":"ok"}"#[..])
+    );
     assert_eq!(alive.header("cache-control"), Some("no-store"));
 }
 
 #[tokio::test]
 async fn a_node_that_cannot_serve_reads_is_not_ready() {
     let running = start(PATIENT);
-    running.health.assembled(Arc::new(Node(Readiness::NotReady("no quorum"))));
+    running
+        .health
+        .assembled(Arc::new(Node(Readiness::NotReady("no quorum"))));
     let answer = Raw::connect(running.address).await.get("/health/ready").await;
     assert_eq!(answer.status(), 503);
-    assert!(!String::from_utf8_lossy(&answer.body).contains("quorum"), "strangers learn nothing");
+    assert!(
+        !String::from_utf8_lossy(&answer.body).contains("quorum"),
+        "strangers learn nothing"
+    );
 }
 
 #[tokio::test]
@@ -34,7 +48,10 @@ async fn head_gets_the_same_without_a_body_and_other_methods_go_to_s3() {
     let mut client = Raw::connect(running.address).await;
     client.send("HEAD /health HTTP/1.1\r\nHost: a\r\n\r\n").await;
     let answer = client.answer_to("HEAD").await;
-    assert_eq!((answer.status(), answer.header("content-length")), (200, Some("15")));
+    assert_eq!(
+        (answer.status(), answer.header("content-length")),
+        (200, Some("15"))
+    );
     client.send("DELETE /health HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert_eq!(client.answer().await.body, b"DELETE a /health");
     assert_eq!(client.get("/health/").await.body, b"GET localhost /health/");
@@ -47,13 +64,22 @@ async fn metrics_are_where_the_configuration_puts_them() {
     let shared = start_with(PATIENT, "metrics: {path: /stats}", None);
     let mut client = Raw::connect(shared.address).await;
     let answer = client.get("/stats").await;
-    assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert_eq!(
+        answer.header("content-type"),
+        Some("text/plain; version=0.0.4; charset=utf-8")
+    );
     assert_eq!(client.get("/metrics").await.body, b"GET localhost /metrics");
 
     let apart = start_with(PATIENT, "metrics: {address: '127.0.0.1:1'}", None);
-    assert_eq!(Raw::connect(apart.address).await.get("/metrics").await.body, b"GET localhost /metrics");
+    assert_eq!(
+        Raw::connect(apart.address).await.get("/metrics").await.body,
+        b"GET localhost /metrics"
+    );
     let off = start_with(PATIENT, "metrics: {enabled: false}", None);
-    assert_eq!(Raw::connect(off.address).await.get("/metrics").await.body, b"GET localhost /metrics");
+    assert_eq!(
+        Raw::connect(off.address).await.get("/metrics").await.body,
+        b"GET localhost /metrics"
+    );
 }
 
 #[tokio::test]
@@ -62,7 +88,13 @@ async fn a_listener_of_metrics_serves_metrics_and_health_and_nothing_else() {
     let listener = bind(&(Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let address = listener.address();
     let routes = Routes::of_metrics_listener(&config, Health::default(), &Metrics::detached());
-    let _server = Server::start(listener, None, PATIENT, routes, Arc::new(OnceLock::from(NoSurface)));
+    let _server = Server::start(
+        listener,
+        None,
+        PATIENT,
+        routes,
+        Arc::new(OnceLock::from(NoSurface)),
+    );
     let mut client = Raw::connect(address).await;
     assert_eq!(client.get("/metrics").await.status(), 200);
     assert_eq!(client.get("/health").await.status(), 200);
@@ -86,10 +118,17 @@ async fn below_the_host_of_a_bucket_every_path_is_an_object() {
         ("[::1]:9000", false),
     ] {
         for path in ["/health", "/health/ready", "/metrics"] {
-            client.send(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+            client
+                .send(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"))
+                .await;
             let answer = client.answer().await;
             let object = answer.body == format!("GET {host} {path}").as_bytes();
-            assert_eq!(object, is_object, "{host}{path}: {:?}", String::from_utf8_lossy(&answer.body));
+            assert_eq!(
+                object,
+                is_object,
+                "{host}{path}: {:?}",
+                String::from_utf8_lossy(&answer.body)
+            );
         }
     }
 }
@@ -97,7 +136,10 @@ async fn below_the_host_of_a_bucket_every_path_is_an_object() {
 #[tokio::test]
 async fn an_unsigned_get_of_the_root_is_a_health_check_only_where_configured() {
     let plain = start(PATIENT);
-    assert_eq!(Raw::connect(plain.address).await.get("/").await.body, b"GET localhost /");
+    assert_eq!(
+        Raw::connect(plain.address).await.get("/").await.body,
+        b"GET localhost /"
+    );
 
     let lenient = start_with(PATIENT, "server: {root_health: true}", None);
     let mut client = Raw::connect(lenient.address).await;
@@ -122,7 +164,11 @@ async fn s3_is_told_to_come_back_while_the_node_starts() {
     let mut client = Raw::connect(address).await;
     let answer = client.get("/bucket/key").await;
     assert_eq!((answer.status(), answer.header("retry-after")), (503, Some("1")));
-    assert!(String::from_utf8(answer.body).unwrap().contains("<Code>ServiceUnavailable</Code>"));
+    assert!(
+        String::from_utf8(answer.body)
+            .unwrap()
+            .contains("<Code>ServiceUnavailable</Code>")
+    );
     assert_eq!(client.get("/health").await.status(), 200);
     cell.set(TestSurface::default()).ok().unwrap();
     assert_eq!(client.get("/bucket/key").await.status(), 200);

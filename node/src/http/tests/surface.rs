@@ -37,7 +37,11 @@ pub(super) struct TestSurface {
 impl Default for TestSurface {
     fn default() -> Self {
         let none = || Arc::new(Semaphore::new(0));
-        Self { held: none(), release: none(), given_up: none() }
+        Self {
+            held: none(),
+            release: none(),
+            given_up: none(),
+        }
     }
 }
 
@@ -68,7 +72,10 @@ impl TestSurface {
             "/broken" => TestBody::Broken,
             "/endless" => TestBody::Endless(GivenUp(self.given_up)),
             path => {
-                let host = request.headers().get("host").map_or("", |host| host.to_str().unwrap());
+                let host = request
+                    .headers()
+                    .get("host")
+                    .map_or("", |host| host.to_str().unwrap());
                 TestBody::text(format!("{} {host} {path}", request.method()))
             }
         }

@@ -28,7 +28,10 @@ impl Certificate {
             min_version,
             protocols,
         };
-        let certificate = Self { _folder: folder, files };
+        let certificate = Self {
+            _folder: folder,
+            files,
+        };
         let der = certificate.issue();
         (certificate, der)
     }
@@ -63,12 +66,18 @@ async fn handshake(
 }
 
 async fn get(stream: &mut TlsStream<TcpStream>, path: &str) -> String {
-    soon(stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes())).await.unwrap();
+    soon(stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()))
+        .await
+        .unwrap();
     let mut text = Vec::new();
     while !String::from_utf8_lossy(&text).ends_with(path) {
         let mut buffer = [0; 1024];
         let read = soon(stream.read(&mut buffer)).await.unwrap();
-        assert!(read > 0, "the connection ended: {}", String::from_utf8_lossy(&text));
+        assert!(
+            read > 0,
+            "the connection ended: {}",
+            String::from_utf8_lossy(&text)
+        );
         text.extend_from_slice(&buffer[..read]);
     }
     String::from_utf8(text).unwrap()
@@ -83,13 +92,21 @@ fn start_tls(certificate: &Certificate, options: ServerOptions) -> (Running, Arc
 async fn a_reload_changes_the_certificate_of_new_connections_and_keeps_the_old_ones() {
     let (certificate, first) = Certificate::new(HttpProtocols::Http1, TlsVersion::V1_2);
     let (running, tls) = start_tls(&certificate, PATIENT);
-    let mut old = handshake(running.address, &first, &[], rustls::ALL_VERSIONS).await.unwrap();
+    let mut old = handshake(running.address, &first, &[], rustls::ALL_VERSIONS)
+        .await
+        .unwrap();
     assert!(get(&mut old, "/one").await.starts_with("HTTP/1.1 200"));
 
     let second = certificate.issue();
     tls.reload().unwrap();
-    assert!(handshake(running.address, &first, &[], rustls::ALL_VERSIONS).await.is_err());
-    let mut new = handshake(running.address, &second, &[], rustls::ALL_VERSIONS).await.unwrap();
+    assert!(
+        handshake(running.address, &first, &[], rustls::ALL_VERSIONS)
+            .await
+            .is_err()
+    );
+    let mut new = handshake(running.address, &second, &[], rustls::ALL_VERSIONS)
+        .await
+        .unwrap();
     assert!(get(&mut new, "/two").await.starts_with("HTTP/1.1 200"));
     assert!(get(&mut old, "/three").await.starts_with("HTTP/1.1 200"));
 }
@@ -98,14 +115,25 @@ async fn a_reload_changes_the_certificate_of_new_connections_and_keeps_the_old_o
 async fn versions_below_the_oldest_accepted_are_refused() {
     let (certificate, der) = Certificate::new(HttpProtocols::Http1, TlsVersion::V1_3);
     let (running, _tls) = start_tls(&certificate, PATIENT);
-    assert!(handshake(running.address, &der, &[], &[&rustls::version::TLS12]).await.is_err());
-    assert!(handshake(running.address, &der, &[], &[&rustls::version::TLS13]).await.is_ok());
+    assert!(
+        handshake(running.address, &der, &[], &[&rustls::version::TLS12])
+            .await
+            .is_err()
+    );
+    assert!(
+        handshake(running.address, &der, &[], &[&rustls::version::TLS13])
+            .await
+            .is_ok()
+    );
 }
 
 #[tokio::test]
 async fn a_handshake_that_does_not_come_ends_the_connection() {
     let (certificate, _) = Certificate::new(HttpProtocols::Http1, TlsVersion::V1_2);
-    let patience = Patience { head: Duration::from_millis(200), idle: Duration::from_secs(60) };
+    let patience = Patience {
+        head: Duration::from_millis(200),
+        idle: Duration::from_secs(60),
+    };
     let (running, _tls) = start_tls(&certificate, ServerOptions { patience, ..PATIENT });
     Raw::connect(running.address).await.end().await;
     let mut plain = Raw::connect(running.address).await;
@@ -118,19 +146,31 @@ async fn a_handshake_that_does_not_come_ends_the_connection() {
 async fn http2_is_spoken_only_where_it_is_offered() {
     let (certificate, der) = Certificate::new(HttpProtocols::Http1, TlsVersion::V1_2);
     let (running, _tls) = start_tls(&certificate, PATIENT);
-    let stream = handshake(running.address, &der, &[b"h2", b"http/1.1"], rustls::ALL_VERSIONS).await.unwrap();
+    let stream = handshake(running.address, &der, &[b"h2", b"http/1.1"], rustls::ALL_VERSIONS)
+        .await
+        .unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
 
     let (certificate, der) = Certificate::new(HttpProtocols::Http1AndHttp2, TlsVersion::V1_2);
     let (running, _tls) = start_tls(&certificate, PATIENT);
-    let stream = handshake(running.address, &der, &[b"h2"], rustls::ALL_VERSIONS).await.unwrap();
-    let (mut requests, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    let stream = handshake(running.address, &der, &[b"h2"], rustls::ALL_VERSIONS)
+        .await
+        .unwrap();
+    let (mut requests, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+        .await
+        .unwrap();
     let driver = tokio::spawn(connection);
     for path in ["/one", "/health", "/panic", "/two"] {
-        let request = Request::get(format!("https://localhost{path}")).body(Empty::<bytes::Bytes>::new()).unwrap();
+        let request = Request::get(format!("https://localhost{path}"))
+            .body(Empty::<bytes::Bytes>::new())
+            .unwrap();
         let response = soon(requests.send_request(request)).await.unwrap();
         assert_eq!(response.version(), Version::HTTP_2);
-        assert_eq!(response.status().as_u16(), if path == "/panic" { 500 } else { 200 }, "{path}");
+        assert_eq!(
+            response.status().as_u16(),
+            if path == "/panic" { 500 } else { 200 },
+            "{path}"
+        );
         soon(response.into_body().collect()).await.unwrap();
     }
     let drained = tokio::spawn(running.server.drain(SOON));
@@ -141,12 +181,21 @@ async fn http2_is_spoken_only_where_it_is_offered() {
 #[tokio::test]
 async fn an_idle_http2_connection_is_closed() {
     let (certificate, der) = Certificate::new(HttpProtocols::Http1AndHttp2, TlsVersion::V1_2);
-    let patience = Patience { head: Duration::from_secs(60), idle: Duration::from_millis(200) };
+    let patience = Patience {
+        head: Duration::from_secs(60),
+        idle: Duration::from_millis(200),
+    };
     let (running, _tls) = start_tls(&certificate, ServerOptions { patience, ..PATIENT });
-    let stream = handshake(running.address, &der, &[b"h2"], rustls::ALL_VERSIONS).await.unwrap();
-    let (mut requests, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    let stream = handshake(running.address, &der, &[b"h2"], rustls::ALL_VERSIONS)
+        .await
+        .unwrap();
+    let (mut requests, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+        .await
+        .unwrap();
     let driver = tokio::spawn(connection);
-    let request = Request::get("https://localhost/one").body(Empty::<bytes::Bytes>::new()).unwrap();
+    let request = Request::get("https://localhost/one")
+        .body(Empty::<bytes::Bytes>::new())
+        .unwrap();
     soon(requests.send_request(request)).await.unwrap();
     soon(driver).await.unwrap().unwrap();
 }
