@@ -251,3 +251,104 @@ impl fmt::Debug for Body {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+mod tests {
+    use futures_util::stream;
+
+    use super::*;
+
+    fn fed(length: u64, pieces: &[&'static str]) -> Body {
+        let pieces: Vec<_> = pieces
+            .iter()
+            .map(|piece| Ok(Bytes::from_static(piece.as_bytes())))
+            .collect();
+        Body::from_stream(length, stream::iter(pieces))
+    }
+
+    async fn drain(mut body: Body) -> Result<String, BodyError> {
+        let mut all = String::new();
+        while let Some(piece) = body.next().await {
+            let piece = piece.inspect_err(|_| assert!(body.is_finished()))?;
+            assert!(!piece.is_empty());
+            all.push_str(std::str::from_utf8(&piece).unwrap());
+        }
+        assert!(body.is_finished());
+        assert!(body.next().await.is_none());
+        Ok(all)
+    }
+
+    #[tokio::test]
+    async fn a_body_is_exactly_as_long_as_announced_or_fails() {
+        assert_eq!(drain(fed(5, &["ab", "", "cde", ""])).await.unwrap(), "abcde");
+        assert_eq!(drain(fed(0, &[""])).await.unwrap(), "");
+        assert_eq!(drain(Body::from_bytes(Bytes::new())).await.unwrap(), "");
+        assert_eq!(
+            drain(Body::from_bytes(Bytes::from_static(b"abc"))).await.unwrap(),
+            "abc"
+        );
+
+        let short = drain(fed(5, &["ab", "cd"])).await.unwrap_err();
+        assert!(
+            matches!(short, BodyError::Short { expected: 5, got: 4 }),
+            "{short:?}"
+        );
+        for pieces in [&["ab", "cdef"][..], &["abcde", "f"], &["abcdef"]] {
+            let long = drain(fed(5, pieces)).await.unwrap_err();
+            assert!(matches!(long, BodyError::Long { expected: 5 }), "{long:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stream_may_fail_in_place_of_its_end() {
+        let pieces = [
+            Ok(Bytes::from_static(b"abcde")),
+            Err("the trailer does not match".into()),
+        ];
+        let failed = drain(Body::from_stream(5, stream::iter(pieces)))
+            .await
+            .unwrap_err();
+        assert!(matches!(failed, BodyError::Source(_)), "{failed:?}");
+    }
+
+    #[tokio::test]
+    async fn a_written_body_is_complete_with_its_last_byte_and_fails_without_it() {
+        let (mut writer, body) = Body::channel(4);
+        let reading = tokio::spawn(drain(body));
+        writer.write(Bytes::from_static(b"ab")).await.unwrap();
+        writer.write(Bytes::from_static(b"cd")).await.unwrap();
+        assert_eq!(reading.await.unwrap().unwrap(), "abcd");
+        writer.closed().await;
+        assert_eq!(writer.write(Bytes::from_static(b"e")).await, Err(Closed));
+
+        let (mut writer, body) = Body::channel(4);
+        writer.write(Bytes::from_static(b"abc")).await.unwrap();
+        drop(writer);
+        let short = drain(body).await.unwrap_err();
+        assert!(
+            matches!(short, BodyError::Short { expected: 4, got: 3 }),
+            "{short:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn only_an_untouched_body_in_memory_is_given_out_whole() {
+        let bytes = Bytes::from_static(b"abc");
+        let mut body = Body::from_bytes(bytes.clone());
+        let progress = body.progress();
+        assert_eq!(body.into_memory().unwrap(), bytes);
+        assert_eq!(progress.taken(), 3);
+
+        let body = fed(3, &["abc"]).into_memory().unwrap_err();
+        assert_eq!(drain(body).await.unwrap(), "abc");
+        let mut body = Body::from_bytes(bytes);
+        body.next().await.unwrap().unwrap();
+        assert!(body.into_memory().is_err());
+    }
+}

@@ -278,7 +278,7 @@ async fn what_has_no_key_is_neither_listed_nor_touched() {
     assert!(place.backend.head(&stray).await.unwrap_err().is_not_found());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pipe_or_a_socket_in_the_place_of_a_body_blocks_nobody() {
     let place = place().await;
     let path = place.root.join("pipe");
@@ -290,14 +290,16 @@ async fn a_pipe_or_a_socket_in_the_place_of_a_body_blocks_nobody() {
         0,
     )
     .unwrap();
-    let pipe = key("pipe");
-    let got = place.backend.get(&pipe, GetOptions::default());
-    let got = tokio::time::timeout(Duration::from_secs(30), got).await;
+    let backend = std::sync::Arc::new(place.backend);
+    let reader = std::sync::Arc::clone(&backend);
+    let reading = tokio::spawn(async move { reader.get(&key("pipe"), GetOptions::default()).await });
+    let got = tokio::time::timeout(Duration::from_secs(30), reading).await;
     // Frees a reader that waits, so that the failure shows instead of hanging.
     let _writer = fs::File::options().read(true).write(true).open(&path).unwrap();
-    let error = got.expect("it waits for a writer").unwrap_err();
+    let error = got.expect("it waits for a writer").unwrap().unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Corrupt { .. }), "{error:?}");
-    assert!(listed(&place, Listing::Objects).await.is_empty());
+    let request = ListRequest::first(Listing::Objects, KeyPrefix::root());
+    assert!(backend.list(&request).await.unwrap().entries.is_empty());
 }
 
 #[tokio::test]
