@@ -171,7 +171,7 @@ impl Test {
         let (sender, ready) = oneshot::channel();
         let file = config.clone();
         let reload: Reload = Arc::new(move || Loader::new().file(&file).load());
-        let assembly = node.clone();
+        let assembly = node;
         let running = tokio::spawn(async move {
             let process = Process {
                 loaded: reload().unwrap(),
