@@ -11,6 +11,9 @@
 //!   incoming/        snapshots being received; emptied at the start
 //! ```
 //!
+//! Folders have mode 0700 and our own files 0600. RocksDB creates its files under the process's umask:
+//! the folders above them keep others out whatever that is.
+//!
 //! # Creation and bootstrap, step by step
 //!
 //! Each step is durable before the next one begins, so a crash leaves one of the states below; the
