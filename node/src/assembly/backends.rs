@@ -6,6 +6,7 @@ use bytes::Bytes;
 use node_backend::fs::{FsBackend, FsOptions, RootPolicy};
 use node_backend::identity::{Identity as BackendIdentity, Verdict, read_identity, write_identity};
 use node_backend::memory::MemoryBackend;
+use node_backend::observe::Observe;
 use node_backend::{Backend, Guard, KeyPrefix};
 use raft::ExecuteError;
 use raft_machine::{Fault, queries};
@@ -16,6 +17,7 @@ use raft_types::{BackendId, BackendName, BackendNonce, Command, Outcome};
 use crate::config::{BackendKind, BackendSettings};
 use crate::metadata::Metadata;
 use crate::replicas::{AttachedBackend, Backends};
+use crate::telemetry::names::BACKEND_METRICS;
 
 /// Why a backend cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -227,7 +229,7 @@ fn kind(kind: &BackendKind) -> &'static str {
 async fn open(settings: &BackendSettings) -> Result<Arc<dyn Backend>, AttachError> {
     let name = settings.name.clone();
     match &settings.kind {
-        BackendKind::Memory => Ok(Arc::new(MemoryBackend::new(name))),
+        BackendKind::Memory => Ok(Arc::new(Observe::new(MemoryBackend::new(name), BACKEND_METRICS))),
         BackendKind::Fs { path, .. } => {
             let options = FsOptions {
                 path: path.clone(),
@@ -235,7 +237,7 @@ async fn open(settings: &BackendSettings) -> Result<Arc<dyn Backend>, AttachErro
             };
             let opened = FsBackend::open(name.clone(), options).await;
             let backend = opened.map_err(|source| AttachError::Backend { name, source })?;
-            Ok(Arc::new(backend))
+            Ok(Arc::new(Observe::new(backend, BACKEND_METRICS)))
         }
     }
 }

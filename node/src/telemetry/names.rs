@@ -36,6 +36,14 @@ pub(crate) fn method_index(method: &Method) -> usize {
     position.unwrap_or(METHODS.len() - 1)
 }
 
+/// What the decorator of every backend records.
+pub(crate) const BACKEND_METRICS: node_backend::observe::MetricNames = node_backend::observe::MetricNames {
+    requests: "s3o_backend_requests_total",
+    seconds: "s3o_backend_duration_seconds",
+    bytes_stored: "s3o_backend_stored_bytes_total",
+    bytes_read: "s3o_backend_read_bytes_total",
+};
+
 pub(crate) const BUILD_INFO: &str = "s3o_build_info";
 pub(crate) const REQUESTS: &str = "s3o_requests_total";
 pub(crate) const REQUEST_DURATION: &str = "s3o_request_duration_seconds";
@@ -443,6 +451,32 @@ mod tests {
                     file.display()
                 );
             }
+        }
+    }
+
+    #[test]
+    fn every_metric_of_the_catalogue_is_recorded_somewhere() {
+        let mut files = Vec::new();
+        for folder in ["node/src", "raft/src"] {
+            sources(&repository().join(folder), &mut files);
+        }
+        let elsewhere: String = files
+            .iter()
+            .map(|file| fs::read_to_string(file).unwrap())
+            .collect();
+        for Metric { name, .. } in CATALOGUE {
+            // Once where it is listed or named, and once where it is recorded by that name.
+            let quoted = format!("\"{name}\"");
+            let constant = elsewhere.lines().find_map(|line| {
+                let (constant, _) = line.split_once(": &str = ")?;
+                line.ends_with(&format!("{quoted};"))
+                    .then(|| constant.rsplit(' ').next().unwrap_or_default())
+            });
+            let used = match constant {
+                Some(constant) => elsewhere.matches(&format!("names::{constant}")).count(),
+                None => elsewhere.matches(&quoted).count() - 1,
+            };
+            assert!(used > 0, "{name} is never recorded");
         }
     }
 
