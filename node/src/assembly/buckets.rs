@@ -5,11 +5,8 @@ use raft_machine::{Fault, queries};
 use raft_types::commands::CreateBucket;
 use raft_types::{BucketName, Command, Outcome, PrincipalName, Rejection};
 
-use crate::config::{BucketSettings, ClusterSettings};
+use crate::config::{BucketSettings, ClusterSettings, OPERATOR};
 use crate::metadata::Metadata;
-
-/// Owner of a configured bucket that no user of the configuration owns by name.
-const OPERATOR: &str = "operator";
 
 /// Why a configured bucket does not exist.
 #[derive(Debug, thiserror::Error)]

@@ -172,6 +172,7 @@ impl Started<'_> {
             incarnation: identity.incarnation.counter,
             limits: ObjectLimits {
                 max_object_size: settings.max_object_size,
+                reserved_buckets: local.reserved_bucket_names(),
             },
         });
         let jobs = Jobs::start(JobParts {

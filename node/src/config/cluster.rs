@@ -10,6 +10,10 @@ use zeroize::Zeroizing;
 
 use super::secret::Secret;
 
+/// Owner of the buckets that the configuration names. No user may bear this name, since it would own
+/// all of them.
+pub const OPERATOR: &str = "operator";
+
 /// The cluster-wide part of a configuration.
 #[derive(Clone, Debug)]
 pub struct ClusterSettings {

@@ -40,7 +40,7 @@ use figment::Figment;
 
 pub use cluster::{
     AllowedBuckets, BackendKind, BackendSettings, BucketCreation, BucketSettings, ClusterSettings,
-    CredentialSettings, EncryptionMode, EncryptionSettings, Fingerprint, GarbageSettings,
+    CredentialSettings, EncryptionMode, EncryptionSettings, Fingerprint, GarbageSettings, OPERATOR,
     ReplicationSettings, RoutingStrategy, SessionSettings, Sharing, UploadSettings, UserSettings,
 };
 pub use effective::{Difference, Effective, REDACTED, TakesEffect};
@@ -65,14 +65,6 @@ pub struct Config {
     pub node: NodeConfig,
     /// What every node must agree on.
     pub cluster: ClusterSettings,
-}
-
-impl Config {
-    /// Names that no bucket may bear, because the S3 listener answers `/NAME` itself.
-    #[must_use]
-    pub fn reserved_bucket_names(&self) -> Vec<String> {
-        build::reserved_names(self.node.metrics.as_ref())
-    }
 }
 
 /// A configuration that can be started with.

@@ -25,6 +25,14 @@ pub struct NodeConfig {
     pub master_key: Option<MasterKeySource>,
 }
 
+impl NodeConfig {
+    /// Names that no bucket may bear, because the S3 listener answers `/NAME` itself.
+    #[must_use]
+    pub fn reserved_bucket_names(&self) -> Vec<String> {
+        super::build::reserved_names(self.metrics.as_ref())
+    }
+}
+
 /// The S3 listener.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {

@@ -81,3 +81,107 @@ impl AccessPolicy for Grants {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+mod tests {
+    use super::*;
+    use crate::config::Loader;
+
+    const CONFIGURATION: &str = "
+backends: [{name: disk, path: /srv/holdfast}]
+buckets:
+  - name: photos
+    credentials:
+      - {access_key_id: photos-one, secret_access_key: secret-of-one}
+      - {access_key_id: photos-two, secret_access_key: secret-of-two}
+  - name: music
+    credentials: [{access_key_id: music-key, secret_access_key: secret-of-music}]
+users:
+  - {access_key: everything, secret_key: secret-of-all, allowed_buckets: ['*', nonsense]}
+  - {access_key: reader, secret_key: secret-of-reader, allowed_buckets: ['*'], create_buckets: false}
+  - {name: pair, access_key: pair-key, secret_key: secret-of-pair, allowed_buckets: [Photos, films]}
+  - {name: maker, access_key: maker-key, secret_key: secret-of-maker, create_buckets: true}
+";
+
+    fn grants() -> Grants {
+        Grants::of(
+            &Loader::new()
+                .text("test", CONFIGURATION)
+                .load()
+                .unwrap()
+                .config
+                .cluster,
+        )
+    }
+
+    #[test]
+    fn every_key_stands_for_its_user_and_an_unknown_one_for_nobody() {
+        let grants = grants();
+        for (key, user, secret) in [
+            ("photos-one", "photos-one", "secret-of-one"),
+            ("photos-two", "photos-two", "secret-of-two"),
+            ("everything", "everything", "secret-of-all"),
+            ("pair-key", "pair", "secret-of-pair"),
+            ("maker-key", "maker", "secret-of-maker"),
+        ] {
+            let credential = grants.credential(key).unwrap();
+            assert_eq!((&*credential.access_key, &*credential.user), (key, user));
+            assert_eq!(credential.secret.expose(), secret);
+        }
+        for unknown in ["", "pair", "EVERYTHING", "photos", "nobody"] {
+            assert!(grants.credential(unknown).is_none(), "{unknown}");
+            assert!(!grants.grants(unknown, "photos"), "{unknown}");
+            assert_eq!(grants.create_buckets(unknown), CreateBuckets::Denied, "{unknown}");
+        }
+    }
+
+    #[test]
+    fn keys_are_granted_the_buckets_that_name_them_and_no_other() {
+        let grants = grants();
+        for (key, granted, denied) in [
+            (
+                "photos-one",
+                &["photos"][..],
+                &["music", "photo", "photoss", "films"][..],
+            ),
+            ("photos-two", &["photos"], &["music"]),
+            ("music-key", &["music"], &["photos"]),
+            ("everything", &["photos", "music", "whatever"], &[]),
+            ("reader", &["photos", "music", "whatever"], &[]),
+            (
+                "pair-key",
+                &["photos", "PHOTOS", "films", "Films"],
+                &["music", "film", "*"],
+            ),
+            ("maker-key", &[], &["photos", "music", "*", ""]),
+        ] {
+            assert!(granted.iter().all(|bucket| grants.grants(key, bucket)), "{key}");
+            assert!(!denied.iter().any(|bucket| grants.grants(key, bucket)), "{key}");
+        }
+    }
+
+    #[test]
+    fn only_users_who_may_create_buckets_create_them() {
+        let grants = grants();
+        for (key, expected) in [
+            ("everything", CreateBuckets::Allowed),
+            ("maker-key", CreateBuckets::Allowed),
+            ("reader", CreateBuckets::Denied),
+            ("pair-key", CreateBuckets::Denied),
+            ("photos-one", CreateBuckets::Denied),
+        ] {
+            assert_eq!(grants.create_buckets(key), expected, "{key}");
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_secret_shows() {
+        assert!(!format!("{:?}", grants()).contains("secret-of"));
+    }
+}

@@ -75,9 +75,13 @@ impl Gateway {
         if policy.create_buckets(caller.access_key()) == CreateBuckets::Denied {
             return Err(Error::AccessDenied);
         }
+        let reserved = &self.parts.limits.reserved_buckets;
         let Some(name) = translate::bucket_name(&request.name) else {
             return Err(Error::ReservedBucketName);
         };
+        if reserved.iter().any(|reserved| reserved == name.as_str()) {
+            return Err(Error::ReservedBucketName);
+        }
         if let Some((_, record)) = queries::bucket_by_name(view.tables(), &name).map_err(state_fault)? {
             return Err(taken(record.owner.as_str(), &caller));
         }

@@ -20,10 +20,12 @@ use crate::metadata::{Barrier, Metadata, RequestView};
 use crate::replicas::{Backends, BlobReader, BlobWriter};
 
 /// Bounds of requests, from the settings.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct ObjectLimits {
     /// Bytes of one PUT or part at most.
     pub(crate) max_object_size: u64,
+    /// Names that no bucket may bear, because the listener answers such paths itself.
+    pub(crate) reserved_buckets: Vec<String>,
 }
 
 /// What the use cases are made of.

@@ -6,7 +6,7 @@ use raft_types::{BucketName, PrincipalName};
 
 use super::{Findings, invalid_name};
 use crate::config::cluster::{
-    AllowedBuckets, BucketCreation, BucketSettings, CredentialSettings, UserSettings,
+    AllowedBuckets, BucketCreation, BucketSettings, CredentialSettings, OPERATOR, UserSettings,
 };
 use crate::config::secret::Secret;
 use crate::config::tree::Section;
@@ -22,6 +22,8 @@ const MIN_SECRET_BYTES: usize = 8;
 
 /// Pairs that other programs ship with and everybody tries first.
 const WELL_KNOWN: [(&str, &str); 2] = [("minioadmin", "minioadmin"), ("rustfsadmin", "rustfsadmin")];
+
+const RESERVED: &str = "is reserved: the buckets of the configuration belong to it";
 
 /// Where each access key and name was seen first.
 #[derive(Default)]
@@ -42,6 +44,7 @@ pub(super) fn build(
         .iter()
         .filter_map(|section| user(section, &mut seen, findings))
         .collect();
+    own_names(&seen, findings);
     if seen.access_keys.is_empty() && findings.problems.is_empty() {
         findings.warning(
             "users",
@@ -106,6 +109,10 @@ fn user(section: &Section, seen: &mut Seen, findings: &mut Findings) -> Option<U
             section.path_of("access_key_id"),
         ),
     };
+    if name == OPERATOR {
+        findings.problem(path, RESERVED);
+        return None;
+    }
     if let Some(first) = seen.users.insert(name.to_owned(), path.clone()) {
         findings.problem(path, format!("is the name of another user already, at {first}"));
         return None;
@@ -120,6 +127,20 @@ fn user(section: &Section, seen: &mut Seen, findings: &mut Findings) -> Option<U
         Err(invalid) => {
             findings.problem(path, invalid_name(&invalid));
             None
+        }
+    }
+}
+
+/// A name owns buckets. A key without a user bears its own text as name, so no user may bear that.
+fn own_names(seen: &Seen, findings: &mut Findings) {
+    let given = |path: &&String| path.ends_with(".name");
+    for (name, path) in seen.users.iter().filter(|(_, path)| given(path)) {
+        let section = |path: &str| path.rsplit_once('.').map(|(section, _)| section.to_owned());
+        if let Some(key) = seen.access_keys.get(name)
+            && section(key) != section(path)
+        {
+            let message = format!("is the access key at {key}, which would own what this user owns");
+            findings.problem(path, message);
         }
     }
 }
@@ -162,6 +183,8 @@ fn credential(section: &Section, seen: &mut Seen, findings: &mut Findings) -> Op
         let path = section.path_of("access_key_id");
         if let Some(why) = wrong_access_key(access_key) {
             findings.problem(&path, why);
+        } else if access_key == OPERATOR {
+            findings.problem(&path, RESERVED);
         }
         if let Some(first) = seen.access_keys.get(access_key) {
             findings.problem(&path, format!("is used already, at {first}"));

@@ -9,7 +9,7 @@ const ONE_COPY: &str = "an object has one copy; copies on several backends are n
 pub(super) const BACKEND: &[Key] = &[
     Key::new("name", Form::Text, "Name of the backend, unique; objects remember it, so it never changes.").required(),
     Key::new("type", Form::Choice(&["fs", "s3", "memory"]), "`fs` is a directory. `memory` keeps nothing beyond the process, for tests. `s3` is refused until it is built. A backend with an `endpoint` is `s3`, one with a `path` is `fs`."),
-    Key::new("path", Form::Path, "The directory of an `fs` backend."),
+    Key::new("path", Form::Path, "The directory of an `fs` backend. It must exist: one that is missing may be a disk that is not mounted."),
     Key::new("shared", Form::Flag, "Whether every node sees the same directory under `path`. Only a cluster of one may use one that is not.")
         .default("false"),
     Key::new("endpoint", Form::Text, "URL of the provider.").goes_with(S3_ONLY),

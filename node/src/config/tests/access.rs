@@ -77,6 +77,23 @@ const REFUSED: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "users: [{name: operator, access_key: a, secret_key: secret-1, allowed_buckets: ['*']}]",
+        &["users[0].name: is reserved: the buckets of the configuration belong to it"],
+    ),
+    (
+        "buckets: [{name: one, credentials: [{access_key_id: operator, secret_access_key: secret-1}]}]",
+        &[
+            "buckets[0].credentials[0].access_key_id: is reserved: the buckets of the configuration belong to it",
+        ],
+    ),
+    (
+        "buckets: [{name: one, credentials: [{access_key_id: k, secret_access_key: secret-1}]}]\n\
+         users: [{name: k, access_key: a, secret_key: secret-2, allowed_buckets: ['*']}]",
+        &[
+            "users[0].name: is the access key at buckets[0].credentials[0].access_key_id, which would own what this user owns",
+        ],
+    ),
+    (
         "users: [{name: u, access_key: a, secret_key: secret-1, allowed_buckets: ['*']}, {name: u, access_key: b, secret_key: secret-2, allowed_buckets: ['*']}]",
         &["users[1].name: is the name of another user already, at users[0].name"],
     ),
@@ -109,6 +126,7 @@ fn names_that_the_listener_answers_itself_are_reserved_while_it_is_shared() {
     assert!(!wrong("", "healthy"));
     let names = minimal("telemetry: {metrics: {path: /stats/prom}}")
         .config
+        .node
         .reserved_bucket_names();
     assert_eq!(names, ["health", "admin", "ui", "stats"]);
 }
