@@ -10,8 +10,10 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -337,6 +339,63 @@ fn no_log_line_shows_a_secret_however_much_is_logged() {
     assert!(answer.contains(request["request_id"].as_str().unwrap()));
     assert!(request["status"].as_u64().unwrap() >= 400 && request["duration_ms"].is_number());
     assert!(lines.iter().any(|line| line["message"] == "reloading"));
+}
+
+#[test]
+fn the_service_manager_is_told_of_every_step() {
+    let folder = TempDir::new().unwrap();
+    let path = file(&folder, &served(&folder));
+    let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let heard = || {
+        let mut buffer = [0; 512];
+        let length = socket.recv(&mut buffer).unwrap();
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
+    };
+    let child = holdfast(&["serve", "--config", &path])
+        .env("NOTIFY_SOCKET", folder.path().join("notify"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut running = Running(child);
+    assert_eq!(heard().trim(), "READY=1");
+    running.signal("HUP");
+    let reloading = heard();
+    assert!(
+        reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="),
+        "{reloading}"
+    );
+    assert_eq!(heard().trim(), "READY=1");
+    running.signal("TERM");
+    assert_eq!(heard().trim(), "STOPPING=1");
+    let (code, said, log) = running.end();
+    assert_eq!((code, said.as_str()), (Some(0), ""), "{log}");
+    assert!(log.lines().all(|line| line.starts_with('{')), "{log}");
+}
+
+/// A configuration with a directory of its own.
+fn served(folder: &TempDir) -> String {
+    let backend = folder.path().join("objects");
+    fs::create_dir(&backend).unwrap();
+    format!(
+        "server: {{listen_addr: '127.0.0.1:0'}}\ndata_dir: {}\n\
+         backends: [{{name: disk, type: fs, path: {}}}]\n\
+         users: [{{access_key: someone, secret_key: canary-of-the-tests, allowed_buckets: ['*']}}]\n",
+        folder.path().join("metadata").display(),
+        backend.display()
+    )
+}
+
+#[test]
+fn a_node_whose_backend_is_missing_does_not_start_and_says_so() {
+    let folder = TempDir::new().unwrap();
+    let path = file(&folder, &served(&folder));
+    fs::remove_dir(folder.path().join("objects")).unwrap();
+    let (code, said, log) = output(&["serve", "--config", &path]);
+    assert_eq!((code, said.as_str()), (Some(1), ""), "{log}");
+    let told = log.lines().last().unwrap();
+    assert!(told.starts_with("holdfast: cannot start: backend disk"), "{log}");
 }
 
 #[test]

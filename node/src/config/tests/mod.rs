@@ -7,6 +7,7 @@
 
 mod access;
 mod canary;
+mod examples;
 mod print;
 mod problems;
 mod seeds;
