@@ -36,16 +36,16 @@ pub enum ListStart {
 }
 
 impl ListStart {
-    /// The start that a client means by a marker: a marker that is a common prefix of the same listing was
-    /// the last entry of the page before, so its keys are not listed again.
+    /// The start that a client means by a marker: entries strictly greater than it. A common prefix that the
+    /// marker is, or lies in, is not greater, so nothing of it is listed any more.
     pub fn from_marker(marker: Bytes, prefix: &[u8], delimiter: &[u8]) -> Self {
         if marker.is_empty() {
             return ListStart::Beginning;
         }
-        if common_prefix(&marker, prefix, delimiter).is_some_and(|common| common == &marker[..]) {
-            return ListStart::AfterPrefix(marker);
+        match common_prefix(&marker, prefix, delimiter).map(<[u8]>::len) {
+            Some(common) => ListStart::AfterPrefix(marker.slice(..common)),
+            None => ListStart::AfterKey(marker),
         }
-        ListStart::AfterKey(marker)
     }
 }
 

@@ -121,7 +121,7 @@ proptest! {
 }
 
 #[test]
-fn a_start_within_a_common_prefix_still_shows_what_follows_in_it() {
+fn a_marker_within_a_common_prefix_is_after_all_of_it() {
     let keys = ["a/1", "a/2", "b"].map(str::to_owned).into();
     let tables = tables(&keys);
     let list = |start| {
@@ -139,8 +139,9 @@ fn a_start_within_a_common_prefix_still_shows_what_follows_in_it() {
             .collect::<Vec<_>>()
     };
     let marker = |text: &'static str| ListStart::from_marker(Bytes::from_static(text.as_bytes()), b"", b"/");
-    assert_eq!(list(marker("a/1")), [b"a/".to_vec(), b"b".to_vec()]);
+    assert_eq!(list(marker("a/1")), [b"b".to_vec()]);
     assert_eq!(list(marker("a/2")), [b"b".to_vec()]);
+    assert_eq!(list(marker("a")), [b"a/".to_vec(), b"b".to_vec()]);
     assert_eq!(
         list(marker("a/")),
         [b"b".to_vec()],
