@@ -374,6 +374,48 @@ fn the_service_manager_is_told_of_every_step() {
     assert!(log.lines().all(|line| line.starts_with('{')), "{log}");
 }
 
+#[test]
+fn a_reload_changes_the_level_of_the_log_and_a_broken_file_changes_nothing() {
+    let folder = TempDir::new().unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let base = served(&folder).replace("127.0.0.1:0", &port.to_string());
+    let path = file(&folder, &format!("{base}logging: {{level: error}}\n"));
+    let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let wait_until_ready = || {
+        let mut buffer = [0; 512];
+        while &buffer[..7] != b"READY=1" {
+            socket.recv(&mut buffer).unwrap();
+        }
+    };
+    let child = holdfast(&["serve", "--config", &path])
+        .env("NOTIFY_SOCKET", folder.path().join("notify"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut running = Running(child);
+    wait_until_ready();
+    get(port, "/bucket/unlogged");
+    fs::write(&path, format!("{base}logging: {{level: debug}}\n")).unwrap();
+    running.signal("HUP");
+    wait_until_ready();
+    get(port, "/bucket/logged");
+    fs::write(&path, "server: nonsense\n").unwrap();
+    running.signal("HUP");
+    wait_until_ready();
+    assert!(get(port, "/health/ready").starts_with("HTTP/1.1 200"));
+    assert!(get(port, "/metrics").contains("s3o_config_reloads_total{status=\"refused\"} 1"));
+    running.signal("TERM");
+    let (code, _, log) = running.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(
+        !log.contains("\"unlogged\"") && log.contains("\"logged\""),
+        "{log}"
+    );
+    assert!(log.contains("is a section with keys of its own"), "{log}");
+}
+
 /// A configuration with a directory of its own.
 fn served(folder: &TempDir) -> String {
     let backend = folder.path().join("objects");

@@ -60,7 +60,7 @@ fn start(loaded: Loaded, reload: Reload, ready: impl FnOnce(SocketAddr) + Send) 
     // Dropped last, since dropping it writes the lines that still wait.
     let logs = Logs::start(loaded.config.node.logging)?;
     report_panics();
-    raise_descriptor_limit();
+    raise_descriptor_limit(loaded.config.node.server.max_connections);
     let metrics = Metrics::install()?;
     for warning in &loaded.warnings {
         tracing::warn!(%warning, "configuration");

@@ -47,8 +47,6 @@ pub(super) async fn serve<S: S3Surface>(
     options: ServerOptions,
 ) {
     let mut phases = shared.phases.subscribe();
-    // The phase may have changed before anybody was there to be told.
-    phases.mark_changed();
     // Nagle's algorithm would hold the last segment of an answer back.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection ended before it began");
@@ -57,11 +55,12 @@ pub(super) async fn serve<S: S3Surface>(
     let Some(tls) = tls else {
         return http1(shared, stream, phases, &options).await;
     };
-    let handshake = timeout(
-        options.patience.head,
-        TlsAcceptor::from(tls.current()).accept(stream),
-    )
-    .await;
+    let accepted = TlsAcceptor::from(tls.current()).accept(stream);
+    let handshake = tokio::select! {
+        handshake = timeout(options.patience.head, accepted) => handshake,
+        // Nothing was asked yet, so nothing is lost.
+        _ = phases.wait_for(|phase| matches!(phase, Phase::Draining | Phase::Over)) => return,
+    };
     match handshake {
         Ok(Ok(stream)) => match stream.get_ref().1.alpn_protocol() {
             Some(b"h2") => http2(shared, stream, phases, &options).await,
@@ -157,6 +156,8 @@ async fn attend<C, E>(
     let mut connection = pin!(connection);
     let mut timer = pin!(sleep_until(Instant::now()));
     let mut leave_by: Option<std::time::Instant> = None;
+    // The phase may have changed before anybody was there to be told.
+    phases.mark_changed();
     loop {
         let event = {
             let mut phase = pin!(phases.changed());

@@ -56,7 +56,7 @@ impl Running<'_> {
         let settings = self.reload_settings().await;
         let status = if certificate && settings { "ok" } else { "refused" };
         metrics::counter!(names::CONFIG_RELOADS, "status" => status).increment(1);
-        tracing::info!(status, "reloaded");
+        tracing::info!(status, "the reload is over");
         self.announcer.ready();
     }
 

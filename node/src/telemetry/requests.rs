@@ -1,6 +1,7 @@
 //! What is said of each S3 request: one line, and what it counts for.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use api::port::Operation;
 use api::s3::{Ending, RequestObserver, RequestRecord};
@@ -97,6 +98,11 @@ impl OfMethod {
     }
 }
 
+/// Whole microseconds, so that a line shows no digits that mean nothing.
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1e3
+}
+
 /// Index into [`OUTCOMES`].
 fn outcome(ending: Ending, status: u16) -> usize {
     match (ending, status) {
@@ -124,14 +130,90 @@ impl RequestObserver for RequestLog {
             auth_error = record.unauthenticated,
             bytes_in = record.bytes_in,
             bytes_out = record.bytes_out,
-            duration_ms = record.duration.as_secs_f64() * 1e3,
-            first_byte_ms = record.first_byte.as_secs_f64() * 1e3,
+            duration_ms = milliseconds(record.duration),
+            first_byte_ms = milliseconds(record.first_byte),
             aborted = record.ending == Ending::Aborted,
             "request"
         );
         // Keys are the users' own words, so they are for who asks for them.
         if let Some(key) = &record.key {
             tracing::debug!(target: "holdfast::access", request_id = %record.id, bucket, key = key.as_str(), "key");
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+mod tests {
+    use api::port::RequestId;
+    use http::{Method, StatusCode};
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::*;
+
+    fn record(method: Method, status: Option<u16>) -> RequestRecord {
+        RequestRecord {
+            id: RequestId::new(0xA11CE),
+            operation: Some(Operation::GetObject),
+            method,
+            bucket: None,
+            key: None,
+            access_key: None,
+            user: None,
+            status: status.map(|status| StatusCode::from_u16(status).unwrap()),
+            error: None,
+            unauthenticated: None,
+            bytes_in: 3,
+            bytes_out: 5_000,
+            first_byte: Duration::from_micros(700),
+            duration: Duration::from_millis(2),
+            ending: if status.is_some() {
+                Ending::Complete
+            } else {
+                Ending::Aborted
+            },
+        }
+    }
+
+    #[test]
+    fn every_request_counts_once_where_it_belongs() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            let log = RequestLog::new();
+            log.finished(&record(Method::GET, Some(200)));
+            log.finished(&record(Method::GET, Some(200)));
+            log.finished(&record(Method::PUT, Some(404)));
+            log.finished(&record(Method::PATCH, Some(503)));
+            log.finished(&record(Method::HEAD, None));
+            let unsigned = RequestRecord {
+                operation: None,
+                unauthenticated: Some("signature_mismatch"),
+                ..record(Method::GET, Some(403))
+            };
+            log.finished(&unsigned);
+        });
+        let text = handle.render();
+        for line in [
+            "s3o_requests_total{method=\"GET\",status_code=\"200\"} 2",
+            "s3o_requests_total{method=\"PUT\",status_code=\"404\"} 1",
+            "s3o_requests_total{method=\"other\",status_code=\"503\"} 1",
+            "s3o_requests_total{method=\"HEAD\",status_code=\"499\"} 1",
+            "s3o_operations_total{operation=\"GetObject\",outcome=\"ok\"} 2",
+            "s3o_operations_total{operation=\"GetObject\",outcome=\"client_error\"} 1",
+            "s3o_operations_total{operation=\"GetObject\",outcome=\"server_error\"} 1",
+            "s3o_operations_total{operation=\"GetObject\",outcome=\"aborted\"} 1",
+            "s3o_operations_total{operation=\"unknown\",outcome=\"client_error\"} 1",
+            "s3o_auth_errors_total{reason=\"signature_mismatch\"} 1",
+            "s3o_response_size_bytes_sum{method=\"GET\"} 15000",
+            "s3o_request_duration_seconds_count{method=\"GET\"} 3",
+        ] {
+            assert!(text.contains(line), "{line} is missing:\n{text}");
         }
     }
 }

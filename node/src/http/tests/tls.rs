@@ -143,6 +143,20 @@ async fn a_handshake_that_does_not_come_ends_the_connection() {
 }
 
 #[tokio::test]
+async fn a_handshake_that_does_not_come_does_not_hold_the_end_up() {
+    let (certificate, _) = Certificate::new(HttpProtocols::Http1, TlsVersion::V1_2);
+    let (running, _tls) = start_tls(&certificate, PATIENT);
+    let mut silent = Raw::connect(running.address).await;
+    // The server answers this with its part of the handshake, so it was accepted.
+    silent.send([&[0x16, 3, 1, 0, 2][..], &[1, 0]].concat()).await;
+    assert_eq!(
+        soon(running.server.drain(Duration::from_secs(3600))).await,
+        crate::http::Drained::Whole
+    );
+    silent.end().await;
+}
+
+#[tokio::test]
 async fn http2_is_spoken_only_where_it_is_offered() {
     let (certificate, der) = Certificate::new(HttpProtocols::Http1, TlsVersion::V1_2);
     let (running, _tls) = start_tls(&certificate, PATIENT);
