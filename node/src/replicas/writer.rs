@@ -6,9 +6,9 @@ use api::port::{BodyError, ChecksumAlgorithm, Digests, VerifiedBody};
 use bytes::{Buf, Bytes, BytesMut};
 use node_crypto::footer::{
     BodyResults, Checksum as FooterChecksum, ChecksumAlgorithm as FooterAlgorithm, Expected, FooterFacts,
-    FooterPlan, FooterResults, Place, PlanError,
+    FooterPlan, FooterResults, Place,
 };
-use node_crypto::frame::{ChunkSize, EncodeError, Encoder, Layout, Protection, Sealed};
+use node_crypto::frame::{ChunkSize, Encoder, Layout, Protection, Sealed};
 use node_crypto::{Encryption, keys};
 use raft_types::checksum::Crc64;
 use raft_types::commands::{NewBlob, Written};
@@ -465,17 +465,5 @@ fn internal(blob: BlobId, error: &dyn std::error::Error) -> WriteError {
     WriteError::Internal {
         blob,
         what: error.to_string(),
-    }
-}
-
-impl From<(BlobId, EncodeError)> for WriteError {
-    fn from((blob, error): (BlobId, EncodeError)) -> Self {
-        internal(blob, &error)
-    }
-}
-
-impl From<(BlobId, PlanError)> for WriteError {
-    fn from((blob, error): (BlobId, PlanError)) -> Self {
-        internal(blob, &error)
     }
 }
