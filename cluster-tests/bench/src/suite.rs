@@ -31,8 +31,25 @@ const LARGE_CLIENTS: usize = 8;
 /// Memory that may be added by a body of any size.
 const MEMORY_GROWTH: f64 = 64.0;
 
+/// A group of figures that are measured together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Part {
+    /// 4 KiB GETs beside nginx.
+    SmallGets,
+    /// 1 MiB GETs beside nginx.
+    LargeGets,
+    /// 4 KiB PUTs.
+    SmallPuts,
+    /// Bodies of 1 GiB beside MD5 alone.
+    HugeBody,
+    /// A bucket of many objects: start, size, memory, listings.
+    Million,
+}
+
 /// What a run is made with.
 pub(crate) struct Plan {
+    /// What is measured, in the order of [`Part`]'s declaration.
+    pub(crate) parts: Vec<Part>,
     /// The binary under test.
     pub(crate) holdfast: PathBuf,
     /// Where logs and metadata lie: a real disk.
@@ -43,7 +60,7 @@ pub(crate) struct Plan {
     pub(crate) seconds: u64,
     /// Rounds of each side.
     pub(crate) rounds: usize,
-    /// Objects of the large bucket; 0 leaves its figures out.
+    /// Objects of the large bucket.
     pub(crate) objects: usize,
 }
 
@@ -73,12 +90,21 @@ pub(crate) enum SuiteError {
 
 /// Runs every measurement and returns the figures.
 pub(crate) fn run(plan: &Plan) -> Result<Report, SuiteError> {
+    let wanted = |part| plan.parts.contains(&part);
     let mut suite = Suite::prepare(plan)?;
-    suite.small_gets()?;
-    suite.large_gets()?;
-    suite.small_puts()?;
-    suite.huge_body()?;
-    if plan.objects > 0 {
+    if wanted(Part::SmallGets) {
+        suite.small_gets()?;
+    }
+    if wanted(Part::LargeGets) {
+        suite.large_gets()?;
+    }
+    if wanted(Part::SmallPuts) {
+        suite.small_puts()?;
+    }
+    if wanted(Part::HugeBody) {
+        suite.huge_body()?;
+    }
+    if wanted(Part::Million) {
         suite = suite.million()?;
     }
     Ok(suite.report)
