@@ -34,6 +34,9 @@ enum Command {
         /// The binary under test.
         #[arg(long)]
         holdfast: PathBuf,
+        /// The binary that measures the state; of the same build.
+        #[arg(long)]
+        state_size: PathBuf,
         /// Folder of the report.
         #[arg(long)]
         out: PathBuf,
@@ -61,6 +64,7 @@ enum Command {
 fn main() -> ExitCode {
     let Command::Suite {
         holdfast,
+        state_size,
         out,
         disk,
         memory,
@@ -73,6 +77,7 @@ fn main() -> ExitCode {
     let plan = Plan {
         parts: only,
         holdfast,
+        state_size,
         disk: disk.join(&own),
         memory: memory.join(&own),
         seconds,

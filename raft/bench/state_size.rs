@@ -1,7 +1,7 @@
 //! How many bytes of compacted state an object takes: distinct keys of 40 bytes, every blob sealed and
 //! with two copies, written as a node writes them. Prints one line of JSON.
 //!
-//! `cargo run --release -p raft --example state_size [OBJECTS] [DIRECTORY]`
+//! `cargo run --release -p raft --bin raft-state-size [OBJECTS] [DIRECTORY]`
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -74,6 +74,7 @@ fn report(objects: u64, bytes: u64, seconds: f64) {
 struct Place {
     bucket: BucketId,
     epoch: EpochId,
+    read_index: u64,
 }
 
 /// A bucket with a key, an epoch, and as many backends as copies.
@@ -120,7 +121,11 @@ async fn prepare(handle: &MetadataHandle, session: &Session) -> Result<Place, Fa
         done(session.execute(command).await?)?;
     }
     match session.execute(Command::OpenEpoch(OpenEpoch {})).await? {
-        Outcome::EpochOpened(epoch) => Ok(Place { bucket, epoch }),
+        Outcome::EpochOpened(epoch) => Ok(Place {
+            bucket,
+            epoch,
+            read_index: handle.local_view().applied_index(),
+        }),
         other => Err(format!("no epoch was opened: {other:?}").into()),
     }
 }
@@ -205,7 +210,7 @@ fn commit(place: Place, number: u64) -> Result<Command, Failure> {
         conditions: None,
         order: OrderStamp {
             incarnation: IncarnationCounter::FIRST,
-            read_index: number,
+            read_index: place.read_index,
             time: MillisUtc(number),
         },
     })))
