@@ -7,7 +7,7 @@ use raft_machine::queries;
 use raft_types::commands::{self, DeleteBucket};
 use raft_types::{Command, Outcome, PrincipalName, Rejection};
 
-use super::access::{CreateBuckets, UsableBucket, may_use, usable_bucket};
+use super::access::{CreateBuckets, UsableBucket, may_use, owned_bucket, usable_bucket};
 use super::errors::{execute_failed, rejected, state_fault, unexpected};
 use super::gateway::Gateway;
 use super::translate;
@@ -108,7 +108,7 @@ impl Gateway {
         caller: Caller,
         bucket: BucketName,
     ) -> Result<(), Error> {
-        let UsableBucket { id, .. } = usable_bucket(&*self.policy(), view.tables(), &caller, &bucket)?;
+        let UsableBucket { id, .. } = owned_bucket(&*self.policy(), view.tables(), &caller, &bucket)?;
         drop(view);
         let command = Command::DeleteBucket(DeleteBucket { bucket: id });
         match self
