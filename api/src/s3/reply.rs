@@ -11,6 +11,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Interval, MissedTickBehavior};
+use tracing::Span;
 
 use super::code::ErrorCode;
 use super::observe::Watch;
@@ -56,14 +57,19 @@ pub(crate) struct KeepAlive {
 pub struct ReplyBody<R> {
     content: Content<R>,
     watch: Option<Watch>,
+    /// That of the request.
+    span: Span,
 }
+
+/// As many headers as most answers have, so that the map does not grow while they are set.
+const USUAL_HEADERS: usize = 10;
 
 impl<R> Reply<R> {
     /// An answer without a body.
     pub(crate) fn empty(status: StatusCode) -> Self {
         Self {
             status,
-            headers: HeaderMap::new(),
+            headers: HeaderMap::with_capacity(USUAL_HEADERS),
             content: Content::Empty,
         }
     }
@@ -95,10 +101,11 @@ impl<R> Reply<R> {
     }
 
     /// The body as hyper takes it, watched until it ends.
-    pub(crate) fn into_response(self, watch: Watch) -> http::Response<ReplyBody<R>> {
+    pub(crate) fn into_response(self, watch: Watch, span: Span) -> http::Response<ReplyBody<R>> {
         let mut response = http::Response::new(ReplyBody {
             content: self.content,
             watch: Some(watch),
+            span,
         });
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
@@ -152,29 +159,23 @@ where
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, port::Error>>> {
         let this = self.get_mut();
-        let bytes = match &mut this.content {
-            Content::Empty => return Poll::Ready(None),
-            Content::Whole(bytes) => std::mem::take(bytes),
-            Content::Stream { stream, remaining } => {
-                let next = ready!(stream.poll_next_unpin(context));
-                match take(next, remaining) {
-                    Ok(bytes) => bytes,
-                    Err(error) => {
-                        // Dropping the watch unfinished tells that the answer broke off.
-                        this.content = Content::Empty;
-                        this.watch = None;
-                        return Poll::Ready(Some(Err(error)));
-                    }
-                }
-            }
-            Content::KeepAlive(keep_alive) => {
-                let (bytes, error) = ready!(keep_alive.poll_next(context));
-                if let (Some(error), Some(watch)) = (error, &mut this.watch) {
-                    watch.record().error = Some(error);
-                }
-                bytes
+        let next = {
+            let _entered = this.span.enter();
+            ready!(this.content.poll_next(context))
+        };
+        let (bytes, error) = match next {
+            None => return Poll::Ready(None),
+            Some(Ok(next)) => next,
+            Some(Err(error)) => {
+                // Dropping the watch unfinished tells that the answer broke off.
+                this.content = Content::Empty;
+                this.watch = None;
+                return Poll::Ready(Some(Err(error)));
             }
         };
+        if let (Some(error), Some(watch)) = (error, &mut this.watch) {
+            watch.record().error = Some(error);
+        }
         this.sent(&bytes);
         let ended = match &this.content {
             Content::Empty | Content::Whole(_) => true,
@@ -201,6 +202,27 @@ where
     }
 }
 
+/// A piece of an answer, with the error that it tells.
+type Piece = (Bytes, Option<ErrorCode>);
+
+impl<R> Content<R>
+where
+    R: Stream<Item = Result<Bytes, port::Error>> + Unpin,
+{
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Piece, port::Error>>> {
+        let next = match self {
+            Self::Empty => return Poll::Ready(None),
+            Self::Whole(bytes) => Ok((std::mem::take(bytes), None)),
+            Self::Stream { stream, remaining } => {
+                let next = ready!(stream.poll_next_unpin(context));
+                take(next, remaining).map(|bytes| (bytes, None))
+            }
+            Self::KeepAlive(keep_alive) => Ok(ready!(keep_alive.poll_next(context))),
+        };
+        Poll::Ready(Some(next))
+    }
+}
+
 /// The next piece of a stream that still owes `remaining` bytes. One that ends early or goes on too
 /// long is an error: the length was promised.
 fn take(next: Option<Result<Bytes, port::Error>>, remaining: &mut u64) -> Result<Bytes, port::Error> {
@@ -223,7 +245,7 @@ fn take(next: Option<Result<Bytes, port::Error>>, remaining: &mut u64) -> Result
 
 impl KeepAlive {
     /// The next piece, with the error that the last one tells.
-    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<(Bytes, Option<ErrorCode>)> {
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Piece> {
         if !std::mem::replace(&mut self.begun, true) {
             return Poll::Ready((Bytes::from_static(DECLARATION.as_bytes()), None));
         }

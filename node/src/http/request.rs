@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use futures_util::FutureExt;
 use http::header::{CONNECTION, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http_body::Body;
 use hyper::body::Incoming;
 
 use super::activity::Activity;
@@ -41,6 +42,17 @@ impl Drop for Counted {
     }
 }
 
+/// Who answered a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answered {
+    /// The listener, which reads no body.
+    ByListener,
+    /// The surface, which ends the connection where it has left a body unread.
+    BySurface,
+    /// The listener in the place of a handler that panicked.
+    AfterPanic,
+}
+
 /// Answers one request.
 pub(super) async fn answer<S: S3Surface>(
     shared: Arc<Shared<S>>,
@@ -52,7 +64,8 @@ pub(super) async fn answer<S: S3Surface>(
     // Where a length stood beside it hyper has removed the length, and nobody can say any more what
     // a proxy in front made of the two. RFC 9112, section 6.3: such a connection ends.
     let ambiguous = request.headers().contains_key(TRANSFER_ENCODING);
-    let mut panicked = false;
+    let has_body = !request.body().is_end_stream();
+    let mut answered = Answered::ByListener;
     let mut response = match shared.routes.answer(&request) {
         Some(own) => own.map(|body| AnswerBody::own(body, in_flight)),
         None => match shared.surface.get() {
@@ -64,10 +77,13 @@ pub(super) async fn answer<S: S3Surface>(
                     .catch_unwind()
                     .await
                 {
-                    Ok(Ok(response)) => response.map(|body| AnswerBody::surface(body, in_flight, counted)),
+                    Ok(Ok(response)) => {
+                        answered = Answered::BySurface;
+                        response.map(|body| AnswerBody::surface(body, in_flight, counted))
+                    }
                     Ok(Err(never)) => match never {},
                     Err(_) => {
-                        panicked = true;
+                        answered = Answered::AfterPanic;
                         s3_error(StatusCode::INTERNAL_SERVER_ERROR)
                             .map(|body| AnswerBody::own(body, in_flight))
                     }
@@ -75,9 +91,12 @@ pub(super) async fn answer<S: S3Surface>(
             }
         },
     };
+    if has_body && (answered != Answered::BySurface || response.headers().get(CONNECTION) == Some(&CLOSE)) {
+        activity.leave_unread();
+    }
     let leaving = shared.phases.current() != Phase::Serving;
     // HTTP/2 has no such header; there a connection ends by GOAWAY.
-    if (ambiguous || panicked || leaving) && version <= Version::HTTP_11 {
+    if (ambiguous || answered == Answered::AfterPanic || leaving) && version <= Version::HTTP_11 {
         response.headers_mut().insert(CONNECTION, CLOSE);
     }
     Ok(response)

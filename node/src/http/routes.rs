@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, RETRY_AFTER};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::Service;
@@ -164,21 +164,24 @@ fn answer(status: StatusCode, content: HeaderValue, body: Bytes) -> Response<Ful
 
 /// Answers S3 requests that come before the node can serve, and those whose handler failed.
 pub(super) fn s3_error(status: StatusCode) -> Response<Full<Bytes>> {
-    let body = match status {
-        StatusCode::SERVICE_UNAVAILABLE => {
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>ServiceUnavailable</Code>\
-             <Message>The node is starting. Please try again.</Message></Error>"
-        }
-        _ => {
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>InternalError</Code>\
-             <Message>We encountered an internal error. Please try again.</Message></Error>"
-        }
+    let (code, message) = match status {
+        StatusCode::SERVICE_UNAVAILABLE => ("ServiceUnavailable", "The node is starting. Please try again."),
+        _ => (
+            "InternalError",
+            "We encountered an internal error. Please try again.",
+        ),
     };
-    let mut response = answer(
-        status,
-        HeaderValue::from_static("application/xml"),
-        Bytes::from_static(body.as_bytes()),
+    // Clients show the id of a request that failed, and some demand one. Where there is no randomness it
+    // says so by being none.
+    let id = format!("{:016X}", getrandom::u64().unwrap_or_default());
+    let body = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message>\
+         <RequestId>{id}</RequestId></Error>"
     );
+    let mut response = answer(status, HeaderValue::from_static("application/xml"), body.into());
+    if let Ok(id) = HeaderValue::try_from(id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response
             .headers_mut()
@@ -186,6 +189,8 @@ pub(super) fn s3_error(status: StatusCode) -> Response<Full<Bytes>> {
     }
     response
 }
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 
 /// Stands where a listener serves nothing but its routes.
 #[derive(Clone, Copy, Debug)]

@@ -23,6 +23,7 @@ mod multipart;
 mod put;
 mod read;
 mod translate;
+mod upload_id;
 
 pub(crate) use access::{AccessPolicy, CreateBuckets};
 pub(crate) use errors::unavailable;

@@ -88,7 +88,13 @@ fn filter(level: LogLevel) -> Targets {
 
 fn layer(format: LogFormat, lines: Lines) -> Box<dyn Layer<Registry> + Send + Sync> {
     match format {
-        LogFormat::Json => fmt::layer().json().flatten_event(true).with_writer(lines).boxed(),
+        // A request is the only span there is, so a list of spans would say the same twice.
+        LogFormat::Json => fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_span_list(false)
+            .with_writer(lines)
+            .boxed(),
         LogFormat::Text => fmt::layer()
             .with_ansi(false)
             .with_target(false)
@@ -165,6 +171,20 @@ mod tests {
         assert_eq!(line["request_id"], "00FF");
         assert_eq!(line["note"], "a \"quoted\"\nline");
         assert!(line["timestamp"].as_str().unwrap().ends_with('Z'));
+    }
+
+    #[test]
+    fn a_line_of_a_request_says_of_which() {
+        let say = || {
+            let span = tracing::info_span!(target: "api::s3", "request", request_id = "00FF");
+            span.in_scope(|| tracing::warn!(target: "node::objects", "something is slow"));
+        };
+        let text = written(LogFormat::Json, LogLevel::Info, say);
+        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(line["span"]["request_id"], "00FF");
+        assert!(line.get("spans").is_none(), "{text}");
+        let text = written(LogFormat::Text, LogLevel::Info, say);
+        assert!(text.contains("request_id") && text.contains("00FF"), "{text}");
     }
 
     #[test]
