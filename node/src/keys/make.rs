@@ -9,15 +9,15 @@ use node_crypto::{DomainId, Encryption, EncryptionDisabled, KeyId, KeyRef, Maste
 use raft::ExecuteError;
 use raft_machine::queries;
 use raft_types::commands::{ActivateKey, ProveKey, PutBucketKey, RecordKeyring};
-use raft_types::records::{BucketRecord, Identity, KeyState};
-use raft_types::{BucketId, Command, KeyVersion, Outcome};
+use raft_types::records::{BlobContent, BucketRecord, Identity, KeyState};
+use raft_types::{BucketId, Command, KeyVersion, Outcome, Rejection};
 
 use super::contents::{self, ContentsError};
 use super::keyring_object::{self, KeyringObjectError};
 use super::stored::WrappedBucketKey;
 use super::table::KeyTable;
 use crate::metadata::Metadata;
-use crate::replicas::Backends;
+use crate::replicas::{Backends, KeyIds};
 
 /// Backends that hold the keyring; with fewer attached, all of them.
 const KEYRING_COPIES: usize = 2;
@@ -51,6 +51,9 @@ pub(crate) enum KeysError {
     /// The bucket's blobs are encrypted, and no master key is configured.
     #[error("bucket {0} is encrypted, and no master key is configured")]
     NoMaster(BucketId),
+    /// The bucket was deleted meanwhile.
+    #[error("bucket {0} does not exist any more")]
+    NoSuchBucket(BucketId),
     /// No randomness.
     #[error(transparent)]
     NoEntropy(#[from] NoEntropy),
@@ -113,6 +116,25 @@ impl BucketKeys {
         self.table.load_full()
     }
 
+    /// The keys to read a blob with. Reads them anew where they do not name the one that wraps its data
+    /// key: another node may have made that one (H11).
+    pub(crate) fn for_reading(&self, content: &BlobContent) -> Arc<KeyTable> {
+        let table = self.current();
+        let Some(sealing) = &content.frame.sealing else {
+            return table;
+        };
+        if table.key_id(content.bucket, sealing.key_version).is_some() {
+            return table;
+        }
+        self.refresh().unwrap_or_else(|error| {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the keys of the state could not be read"
+            );
+            table
+        })
+    }
+
     /// Reads the keys anew if the state has others.
     ///
     /// # Errors
@@ -124,6 +146,12 @@ impl BucketKeys {
         if table.revision() == revision {
             return Ok(table);
         }
+        self.read_anew()
+    }
+
+    /// Reads the keys anew, also where their revision is the same: which version is active stands with
+    /// the buckets, and changes without it.
+    fn read_anew(&self) -> Result<Arc<KeyTable>, KeysError> {
         let table = Arc::new(read_table(&self.metadata, &self.identity, &self.sealing)?);
         self.table.store(Arc::clone(&table));
         Ok(table)
@@ -152,11 +180,21 @@ impl BucketKeys {
             (Sealing::Master { .. }, None) => {}
         }
         let _only_one = self.making.lock().await;
-        let table = self.refresh()?;
-        if table.keyring().active(crypto_bucket).is_none() {
+        if self.active_version(bucket)?.is_none() {
             self.make(bucket).await?;
         }
-        Ok(Encryption::Enabled(Arc::clone(self.refresh()?.keyring())))
+        let table = self.current();
+        let active = table.keyring().active(crypto_bucket).map(|key| key.version.0);
+        if active.is_some() && active == self.active_version(bucket)?.map(|version| version.0) {
+            return Ok(Encryption::Enabled(Arc::clone(table.keyring())));
+        }
+        Ok(Encryption::Enabled(Arc::clone(self.read_anew()?.keyring())))
+    }
+
+    /// The key version that the state has for new blobs of a bucket.
+    fn active_version(&self, bucket: BucketId) -> Result<Option<KeyVersion>, KeysError> {
+        let record = queries::bucket(&self.metadata.local(), bucket).map_err(ContentsError::from)?;
+        Ok(record.and_then(|record| record.key_version))
     }
 
     /// Makes, proves, records and activates a key version of a bucket that has no active one. Goes on
@@ -222,9 +260,17 @@ impl BucketKeys {
             wrapped: Bytes::from(stored.encode()),
             master: name,
         };
-        self.expect_done("PutBucketKey", Command::PutBucketKey(command))
-            .await?;
-        Ok(version)
+        match self
+            .expect_done("PutBucketKey", Command::PutBucketKey(command))
+            .await
+        {
+            Ok(()) => Ok(version),
+            Err(KeysError::Refused {
+                outcome: Outcome::Rejected(Rejection::NoSuchBucket),
+                ..
+            }) => Err(KeysError::NoSuchBucket(bucket)),
+            Err(error) => Err(error),
+        }
     }
 
     /// Writes the keyring of the present revision to backends and records where it was verified.

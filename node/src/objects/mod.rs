@@ -22,8 +22,18 @@ mod list;
 mod multipart;
 mod put;
 mod read;
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+mod tests;
 mod translate;
 
 pub(crate) use access::{AccessPolicy, CreateBuckets};
+#[cfg(test)]
+pub(crate) use body::ObjectBody;
 pub(crate) use errors::unavailable;
 pub(crate) use gateway::{Gateway, GatewayParts, ObjectLimits};
