@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use node_crypto::keys::{ContentsError as InvalidContents, MasterEntry, MasterKey};
+use node_crypto::keys::{ContentsError as InvalidContents, Keyring, MasterEntry, MasterKey};
 use node_crypto::{DomainId, Encryption, EncryptionDisabled, KeyId, KeyRef, MasterVersion, NoEntropy};
 use raft::ExecuteError;
 use raft_machine::queries;
@@ -54,6 +54,9 @@ pub(crate) enum KeysError {
     /// The bucket was deleted meanwhile.
     #[error("bucket {0} does not exist any more")]
     NoSuchBucket(BucketId),
+    /// The task that makes keys ended without an answer: the process is going down.
+    #[error("no key was made: the task that does it has ended")]
+    Ended,
     /// No randomness.
     #[error(transparent)]
     NoEntropy(#[from] NoEntropy),
@@ -162,7 +165,7 @@ impl BucketKeys {
     /// # Errors
     /// There is no key and none could be made. Never falls back to plaintext.
     pub(crate) async fn encryption(
-        &self,
+        self: &Arc<Self>,
         bucket: BucketId,
         record: &BucketRecord,
     ) -> Result<Encryption, KeysError> {
@@ -179,16 +182,26 @@ impl BucketKeys {
             }
             (Sealing::Master { .. }, None) => {}
         }
+        // In a task of its own: what is begun is not left half done by a client that goes away.
+        let keys = Arc::clone(self);
+        let making = tokio::spawn(async move { keys.keyring_with_active(bucket).await });
+        let keyring = making.await.unwrap_or(Err(KeysError::Ended))?;
+        Ok(Encryption::Enabled(keyring))
+    }
+
+    /// A keyring with the key that the state has for new blobs of a bucket. Makes that if need be.
+    async fn keyring_with_active(&self, bucket: BucketId) -> Result<Arc<Keyring>, KeysError> {
         let _only_one = self.making.lock().await;
         if self.active_version(bucket)?.is_none() {
             self.make(bucket).await?;
         }
         let table = self.current();
-        let active = table.keyring().active(crypto_bucket).map(|key| key.version.0);
-        if active.is_some() && active == self.active_version(bucket)?.map(|version| version.0) {
-            return Ok(Encryption::Enabled(Arc::clone(table.keyring())));
+        let active = table.keyring().active(node_crypto::BucketId(bucket.0));
+        let active = active.map(|key| KeyVersion(key.version.0));
+        if active.is_some() && active == self.active_version(bucket)? {
+            return Ok(Arc::clone(table.keyring()));
         }
-        Ok(Encryption::Enabled(Arc::clone(self.read_anew()?.keyring())))
+        Ok(Arc::clone(self.read_anew()?.keyring()))
     }
 
     /// The key version that the state has for new blobs of a bucket.

@@ -183,7 +183,8 @@ async fn keys_are_found_again_and_only_under_their_master_key() {
 async fn without_a_master_key_an_encrypted_bucket_takes_no_plaintext() {
     let world = World::new().await;
     world.put("k", &bytes(1, 100)).await.unwrap();
-    let keys = open(&world, Sealing::Disabled(EncryptionDisabled::by_settings())).unwrap();
+    let keys = open(&world, Sealing::Disabled(EncryptionDisabled::by_settings()));
+    let keys = std::sync::Arc::new(keys.unwrap());
     let rows = world.rows();
     let (id, record) = rows.buckets.iter().next().unwrap();
     let sealed = keys.encryption(id.bucket, record).await;

@@ -494,3 +494,38 @@ async fn of_a_backend_that_is_not_ours_at_the_moment_nothing_is_suspected() {
     }
     world.finish().await;
 }
+
+#[tokio::test]
+async fn a_replica_that_is_being_removed_serves_as_long_as_it_is_there() {
+    let body = bytes(21, 60_000);
+    let options = Options {
+        backends: 2,
+        ..Options::default()
+    };
+    let mut world = World::with(options).await;
+    world.put("k", &body).await.unwrap();
+    let blob = world.blobs_of("k")[0];
+    world.copy(blob, 1).await;
+    let address = world.blob(blob).replicas[0].address();
+    let remove = RemoveReplica {
+        blob,
+        address,
+        keep: 1,
+    };
+    let removed = world.metadata.execute(Command::RemoveReplica(remove)).await;
+    assert_eq!(removed, Ok(Outcome::Done));
+    let rule = on_reads(
+        &world,
+        1,
+        When::Always,
+        Fault::FailBefore(|| ErrorKind::Unavailable),
+    );
+    assert!(world.get("k").await.unwrap() == body);
+    assert_eq!(world.backends[1].script.fired(rule), 1, "it is read last");
+    // Nor is it suspected: that it goes is known.
+    let rule = on_reads(&world, 0, When::Always, Fault::FailBefore(|| ErrorKind::NotFound));
+    world.get("k").await.unwrap_err();
+    assert_eq!(world.backends[0].script.fired(rule), 1);
+    assert_eq!(world.jobs.report().await, 0);
+    world.finish().await;
+}
