@@ -3,22 +3,28 @@
 //! A thin layer over [`raft`]: it ties each view to a registered read, so that nothing which the view
 //! refers to is deleted while the request lasts, and words failures as the surface does.
 
+mod session;
+
 use std::sync::Arc;
 
 use api::port::Error;
+use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use raft::{BarrierError, ExecuteError, MetadataHandle, ReadIndex, Session, View};
+use raft::{BarrierError, ExecuteError, MetadataHandle, OpenSessionError, ReadIndex, SessionOptions, View};
 use raft_types::{Command, Outcome};
 use tokio::sync::watch;
 
 use crate::replicas::{ReadGuard, Reads};
 
+pub(crate) use session::{AnySession, SessionPort};
+
 /// Metadata of this node. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Metadata {
     handle: MetadataHandle,
-    session: Session,
+    /// Another one takes its place when it was sealed by somebody else.
+    session: Arc<ArcSwap<AnySession>>,
     applied: watch::Receiver<u64>,
     reads: Reads,
 }
@@ -42,11 +48,12 @@ pub struct RequestView {
 }
 
 impl Metadata {
-    pub(crate) fn new(handle: MetadataHandle, session: Session, reads: Reads) -> Self {
+    pub(crate) fn new(handle: MetadataHandle, session: impl SessionPort, reads: Reads) -> Self {
         let applied = handle.applied();
+        let session: AnySession = Arc::new(session);
         Self {
             handle,
-            session,
+            session: Arc::new(ArcSwap::from_pointee(session)),
             applied,
             reads,
         }
@@ -115,7 +122,7 @@ impl Metadata {
 
     /// Executes a command exactly once.
     pub(crate) async fn execute(&self, command: Command) -> Result<Outcome, ExecuteError> {
-        self.session.execute(command).await
+        self.session().execute(command).await
     }
 
     /// What died at or before this index is needed by no read of this node.
@@ -123,9 +130,20 @@ impl Metadata {
         self.reads.horizon(self.applied_index())
     }
 
-    /// The session of this boot.
-    pub(crate) fn session(&self) -> &Session {
-        &self.session
+    /// The session in use. What is begun under it ends with it.
+    pub(crate) fn session(&self) -> AnySession {
+        Arc::clone(&self.session.load())
+    }
+
+    /// Opens a session in the place of one that was sealed.
+    ///
+    /// # Errors
+    /// None was opened; the sealed one stays.
+    pub(crate) async fn open_another_session(&self) -> Result<(), OpenSessionError> {
+        let session = raft::Session::open(&self.handle, SessionOptions::default()).await?;
+        let session: AnySession = Arc::new(session);
+        self.session.store(Arc::new(session));
+        Ok(())
     }
 }
 

@@ -16,7 +16,7 @@ use raft_types::records::Content;
 use super::errors::{read_failed, state_fault};
 use crate::keys::BucketKeys;
 use crate::metadata::{Metadata, RequestView};
-use crate::replicas::{AllGone, BlobReader, PieceRead, PieceStream, ReadError, ReadGuard};
+use crate::replicas::{BlobReader, PieceRead, PieceStream, ReadError, ReadGuard};
 
 /// Blobs of an object that are looked up at a time: a row of each is held in memory.
 const PIECES_AHEAD: usize = 16;
@@ -128,8 +128,9 @@ impl Reading {
     }
 
     fn begin(&self, piece: PieceRead) -> Result<PieceStream, ReadError> {
-        let keyring = self.source.keys.current();
-        let stream = self.source.reader.open(piece, keyring.opener(), |replicas| {
+        let ContentSource { reader, keys, .. } = &self.source;
+        let keyring = keys.for_reading(&piece.content);
+        let stream = reader.open(piece, keyring.opener(), |replicas| {
             node_planner::read_order(replicas);
         })?;
         Ok(stream)
@@ -151,14 +152,9 @@ impl Reading {
     }
 
     /// Whether the blob has replicas by now that were not tried: a read that lasted may come too late
-    /// for those that it knew.
+    /// for those that it knew (H5).
     async fn find_again(&mut self, error: &ReadError) -> Result<bool, Error> {
-        let ReadError::Replicas {
-            blob,
-            all_gone: AllGone::Yes,
-            ..
-        } = error
-        else {
+        let ReadError::Replicas { blob, .. } = error else {
             return Ok(false);
         };
         let view = self.source.local_view();
@@ -171,7 +167,7 @@ impl Reading {
         Ok(self
             .current
             .as_mut()
-            .is_some_and(|current| current.add_replicas(replicas)))
+            .is_some_and(|current| current.add_replicas(replicas, |fresh| node_planner::read_order(fresh))))
     }
 }
 

@@ -6,8 +6,9 @@ use api::port::{Condition, Error, PartNumber, WriteConditions};
 use raft::{ExecuteError, NotInMemory};
 use raft_machine::Fault;
 use raft_types::limits::MIN_PART_SIZE;
-use raft_types::{Outcome, Rejection};
+use raft_types::{BucketId, Outcome, Rejection};
 
+use crate::keys::KeysError;
 use crate::replicas::{ReadError, WriteError};
 
 /// When a client is to try again after something that passes: longer than an election, short enough
@@ -53,6 +54,19 @@ pub(crate) fn unexpected(command: &'static str, outcome: &Outcome) -> Error {
         "a command was answered with an outcome that it cannot have"
     );
     Error::Internal
+}
+
+/// A bucket has no key that could seal.
+pub(crate) fn keys_failed(bucket: BucketId, error: &KeysError) -> Error {
+    if let KeysError::NoSuchBucket(_) = error {
+        return Error::NoSuchBucket;
+    }
+    tracing::warn!(
+        %bucket,
+        error = error as &dyn std::error::Error,
+        "the bucket has no usable key"
+    );
+    unavailable()
 }
 
 /// A body was not written.

@@ -23,6 +23,8 @@ use crate::replicas::{Backends, BlobReader, BlobWriter};
 pub(crate) struct ObjectLimits {
     /// Bytes of one PUT or part at most.
     pub(crate) max_object_size: u64,
+    /// Copies of every blob.
+    pub(crate) copies: usize,
     /// Names that no bucket may bear, because the listener answers such paths itself.
     pub(crate) reserved_buckets: Vec<String>,
 }

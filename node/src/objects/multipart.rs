@@ -128,11 +128,14 @@ impl Gateway {
             )
             .await?;
         let wanted = open.record.algorithm.map(translate::port_algorithm);
-        match (wanted, body.declared_checksum()) {
+        let computed = match (wanted, body.declared_checksum()) {
             (Some(wanted), Some(declared)) if wanted != declared => return Err(Error::ChecksumKindMismatch),
-            (Some(wanted), None) => body.compute_checksum(wanted),
-            _ => {}
-        }
+            (Some(wanted), None) => {
+                body.compute_checksum(wanted);
+                Some(wanted)
+            }
+            _ => None,
+        };
         let number = raft_types::PartNumber::new(request.number.get()).ok_or(Error::Internal)?;
         let order = self.order(view.read_index());
         drop(view);
@@ -148,6 +151,7 @@ impl Gateway {
             headers: Vec::new(),
             user_metadata: Vec::new(),
             order,
+            computed,
         };
         let (written, _) = self.write_body(facts, body, &backends).await?;
         let WrittenBody {
