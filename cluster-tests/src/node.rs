@@ -252,7 +252,7 @@ impl Node {
         wait::until("a backend without orphans", PATIENCE, || async {
             let metric = |name| async move { self.metric(name).await.ok_or(format!("no metric {name}")) };
             let replicas = metric("s3o_backend_replicas").await?;
-            let bytes = metric("s3o_backend_stored_bytes").await?;
+            let bytes = metric("s3o_quota_bytes_used").await?;
             let garbage = metric("s3o_backend_garbage").await?;
             let files = backend::attempts(&self.backend);
             let size: u64 = files.iter().map(|file| file.size).sum();

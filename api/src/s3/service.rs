@@ -107,7 +107,9 @@ impl<G: ObjectGateway> S3Service<G> {
     {
         let (parts, body) = request.into_parts();
         let (body, progress) = Tracked::new(body);
-        let id = self.inner.ids.next();
+        // Whoever took the request in may have named it already, so that its own lines say the same.
+        let named = parts.extensions.get::<RequestId>().copied();
+        let id = named.unwrap_or_else(|| self.inner.ids.next());
         let mut watch = Watch::new(
             Arc::clone(&self.inner.observer),
             id,
@@ -288,14 +290,24 @@ fn refused(error: &AuthError, record: &mut RequestRecord) -> S3Error {
     error.into()
 }
 
-/// Ids of requests: distinct within a process, and most likely among all.
-struct RequestIds {
+/// Ids of requests: distinct within a process, and most likely among all. A listener that draws them
+/// itself hands each on as an extension of its request.
+#[derive(Debug)]
+pub struct RequestIds {
     seed: u64,
     count: AtomicU64,
 }
 
+impl Default for RequestIds {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl RequestIds {
-    fn new() -> Self {
+    /// Begins with a number drawn at random.
+    #[must_use]
+    pub fn new() -> Self {
         // Without randomness ids would repeat from boot to boot, which only confuses who reads logs.
         Self {
             seed: getrandom::u64().unwrap_or_default(),
@@ -304,7 +316,7 @@ impl RequestIds {
     }
 
     /// A permutation of all numbers (the finaliser of SplitMix64), so that none comes twice.
-    fn next(&self) -> RequestId {
+    pub fn next(&self) -> RequestId {
         let count = self.count.fetch_add(1, Ordering::Relaxed);
         let mut mixed = self.seed.wrapping_add(count.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

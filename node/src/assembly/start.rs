@@ -132,6 +132,7 @@ impl Started<'_> {
             metadata: &metadata,
             identity: &identity,
             backends: &backends,
+            timeout: settings.backend_timeout,
         };
         for backend in &settings.backends {
             attacher.attach(backend).await?;
@@ -172,6 +173,7 @@ impl Started<'_> {
             incarnation: identity.incarnation.counter,
             limits: ObjectLimits {
                 max_object_size: settings.max_object_size,
+                completed_retention: settings.uploads.completed_retention,
                 reserved_buckets: local.reserved_bucket_names(),
             },
         });

@@ -10,6 +10,7 @@ use super::demo::Demo;
 use super::say;
 use crate::assembly::NodeAssembly;
 use crate::config::{Loaded, Loader, Problems};
+use crate::http::BindError;
 use crate::supervisor::{Process, Reload, RunError, raise_descriptor_limit, run};
 use crate::telemetry::{LogError, Logs, Metrics, MetricsError, RequestLog, report_panics};
 
@@ -29,6 +30,8 @@ pub(super) enum StartError {
     Runtime(io::Error),
     #[error(transparent)]
     Run(#[from] RunError),
+    #[error("{0}; --port chooses another")]
+    DemoPort(BindError),
 }
 
 /// Runs a node on a configuration file.
@@ -41,19 +44,23 @@ pub(super) fn serve(file: PathBuf) -> Result<(), StartError> {
 /// Runs a node on the embedded configuration, and says `ready` on standard output.
 pub(super) fn demo(demo: Demo) -> Result<(), StartError> {
     let loaded = demo.loader().load()?;
-    let welcome = demo.clone();
-    let scheme = if loaded.config.node.server.tls.is_some() {
-        "https"
-    } else {
-        "http"
-    };
+    let welcome = demo.welcome(&loaded);
+    let data = demo.data().to_owned();
     let reload: Reload = Arc::new(move || demo.loader().load());
-    start(loaded, reload, move |address| {
-        eprintln!("{}", welcome.welcome(scheme, address));
+    let ended = start(loaded, reload, move |address| {
+        if let Some(welcome) = welcome {
+            eprintln!("{}", welcome.at(address));
+        }
         if let Err(error) = say("ready") {
             tracing::error!(%error, "nobody can be told that the demo is ready");
         }
-    })
+    });
+    match ended {
+        Ok(()) => eprintln!("Holdfast has stopped. Its data stays in {}.", data.display()),
+        Err(StartError::Run(RunError::Bind(taken))) => return Err(StartError::DemoPort(taken)),
+        Err(error) => return Err(error),
+    }
+    Ok(())
 }
 
 fn start(loaded: Loaded, reload: Reload, ready: impl FnOnce(SocketAddr) + Send) -> Result<(), StartError> {

@@ -1,6 +1,6 @@
 //! Users and credentials of the configuration: who an access key is, and what it may use. Pure.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use api::port::{Credential, SecretKey};
@@ -12,6 +12,7 @@ use crate::objects::{AccessPolicy, CreateBuckets};
 #[derive(Debug)]
 pub struct Grants {
     by_key: HashMap<String, Grant>,
+    declared: HashSet<String>,
 }
 
 #[derive(Debug)]
@@ -44,7 +45,11 @@ impl Grants {
                 by_key.insert(key.access_key_id.clone(), grant);
             }
         }
-        Self { by_key }
+        let declared = settings.buckets.iter().map(|bucket| bucket.name.to_string());
+        Self {
+            by_key,
+            declared: declared.collect(),
+        }
     }
 }
 
@@ -80,6 +85,16 @@ impl AccessPolicy for Grants {
             Some(BucketCreation::Denied) | None => CreateBuckets::Denied,
         }
     }
+
+    fn administers(&self, access_key: &str) -> bool {
+        self.by_key.get(access_key).is_some_and(|grant| {
+            grant.buckets == AllowedBuckets::All && grant.creation == BucketCreation::Allowed
+        })
+    }
+
+    fn declares(&self, bucket: &str) -> bool {
+        self.declared.contains(bucket)
+    }
 }
 
 #[cfg(test)]
@@ -90,8 +105,11 @@ impl AccessPolicy for Grants {
     reason = "tests fail by panicking"
 )]
 mod tests {
+    use api::port::Caller;
+
     use super::*;
     use crate::config::Loader;
+    use crate::objects::may_delete;
 
     const CONFIGURATION: &str = "
 backends: [{name: disk, path: /srv/holdfast}]
@@ -177,6 +195,28 @@ users:
             ("photos-one", CreateBuckets::Denied),
         ] {
             assert_eq!(grants.create_buckets(key), expected, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_bucket_is_deleted_by_its_owner_or_an_administrator_and_never_while_it_is_declared() {
+        let grants = grants();
+        let may = |key: &str, bucket: &str, owner: &str| {
+            let credential = grants.credential(key).unwrap();
+            may_delete(&grants, &Caller::verified(credential), bucket, owner)
+        };
+        for (key, bucket, owner, expected) in [
+            ("maker-key", "of-maker", "maker", true),
+            ("maker-key", "of-other", "pair", false),
+            ("everything", "of-maker", "maker", true),
+            // It may use all buckets and was not given the right to make or unmake any.
+            ("reader", "of-maker", "maker", false),
+            ("pair-key", "films", "maker", false),
+            ("photos-one", "photos", "operator", false),
+            ("everything", "photos", "operator", false),
+            ("maker-key", "photos", "maker", false),
+        ] {
+            assert_eq!(may(key, bucket, owner), expected, "{key} {bucket} of {owner}");
         }
     }
 

@@ -6,11 +6,12 @@ use raft_machine::queries;
 use raft_types::commands::{ConfirmDeleted, ExpireCompletions, GarbageRow, Release};
 use raft_types::keys::GarbageKey;
 use raft_types::records::GarbageRecord;
-use raft_types::{Command, Incarnation, Outcome, PhysicalKey};
+use raft_types::{Command, Incarnation, Outcome, PhysicalKey, Released};
 use tokio::sync::watch;
 
 use super::{JobError, Shared, millis, next_turn, now};
 use crate::replicas::AttachedBackend;
+use crate::telemetry::names;
 
 /// Results of completed uploads that are forgotten in one step.
 const EXPIRE_STEP: u32 = 100;
@@ -39,7 +40,7 @@ impl Shared {
         for attached in self.backends.all() {
             while !*stopped.borrow() && self.collect_batch(&attached).await? {}
         }
-        self.expire_completions().await
+        self.expire_completions(stopped).await
     }
 
     /// One step of a release; whether there was any.
@@ -91,10 +92,11 @@ impl Shared {
                 Err(error) => failed = Some(error),
             }
         }
+        processed("success", rows.len());
+        processed("retry", batch.len() - rows.len());
         if rows.is_empty() {
             return failed.map_or(Ok(false), |error| Err(JobError::Backend(error)));
         }
-        metrics::counter!("s3o_garbage_deleted_total").increment(rows.len() as u64);
         let confirm = ConfirmDeleted {
             backend: attached.id,
             rows,
@@ -131,23 +133,29 @@ impl Shared {
         Ok(Target { key, kind })
     }
 
-    async fn expire_completions(&self) -> Result<(), JobError> {
-        if !queries::has_due_completion(&self.metadata.local(), now())? {
-            return Ok(());
+    /// Forgets every result that is due; ends early when the node stops.
+    async fn expire_completions(&self, stopped: &watch::Receiver<bool>) -> Result<(), JobError> {
+        while !*stopped.borrow() && queries::has_due_completion(&self.metadata.local(), now())? {
+            let expire = Command::ExpireCompletions(ExpireCompletions { limit: EXPIRE_STEP });
+            match self.metadata.execute(expire).await? {
+                // The state's clock may be behind this node's: what it does not find due yet can wait.
+                Outcome::Released(Released { finished: true, .. }) => break,
+                Outcome::Released(_) => {}
+                outcome => {
+                    return Err(JobError::Unexpected {
+                        command: "ExpireCompletions",
+                        outcome,
+                    });
+                }
+            }
         }
-        match self
-            .metadata
-            .execute(Command::ExpireCompletions(ExpireCompletions {
-                limit: EXPIRE_STEP,
-            }))
-            .await?
-        {
-            Outcome::Done => Ok(()),
-            outcome => Err(JobError::Unexpected {
-                command: "ExpireCompletions",
-                outcome,
-            }),
-        }
+        Ok(())
+    }
+}
+
+fn processed(status: &'static str, count: usize) {
+    if count > 0 {
+        metrics::counter!(names::CLEANUP_QUEUE_PROCESSED, "status" => status).increment(count as u64);
     }
 }
 

@@ -30,6 +30,12 @@ pub(crate) trait AccessPolicy: std::fmt::Debug + Send + Sync + 'static {
 
     /// Whether the access key's user may create buckets.
     fn create_buckets(&self, access_key: &str) -> CreateBuckets;
+
+    /// Whether the access key's user administers every bucket: it may use all and create them.
+    fn administers(&self, access_key: &str) -> bool;
+
+    /// Whether the configuration declares the bucket, so that it exists for as long as it does.
+    fn declares(&self, bucket: &str) -> bool;
 }
 
 /// A bucket that the caller may use.
@@ -44,6 +50,12 @@ pub(crate) struct UsableBucket {
 /// Whether the caller may use a bucket of this name and, where it exists, this owner.
 pub(crate) fn may_use(policy: &dyn AccessPolicy, caller: &Caller, name: &str, owner: Option<&str>) -> bool {
     policy.grants(caller.access_key(), name) || owner.is_some_and(|owner| owner == &**caller.user())
+}
+
+/// Whether the caller may delete a bucket of this name and owner: its owner may, and who administers
+/// all; nobody may where the configuration declares it, since it would only come back.
+pub(crate) fn may_delete(policy: &dyn AccessPolicy, caller: &Caller, name: &str, owner: &str) -> bool {
+    !policy.declares(name) && (owner == &**caller.user() || policy.administers(caller.access_key()))
 }
 
 /// The bucket, if the caller may use it.

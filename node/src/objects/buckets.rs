@@ -7,7 +7,7 @@ use raft_machine::queries;
 use raft_types::commands::{self, DeleteBucket};
 use raft_types::{Command, Outcome, PrincipalName, Rejection};
 
-use super::access::{CreateBuckets, UsableBucket, may_use, usable_bucket};
+use super::access::{CreateBuckets, UsableBucket, may_delete, may_use, usable_bucket};
 use super::errors::{execute_failed, rejected, state_fault, unexpected};
 use super::gateway::Gateway;
 use super::translate;
@@ -108,7 +108,11 @@ impl Gateway {
         caller: Caller,
         bucket: BucketName,
     ) -> Result<(), Error> {
-        let UsableBucket { id, .. } = usable_bucket(&*self.policy(), view.tables(), &caller, &bucket)?;
+        let policy = self.policy();
+        let UsableBucket { id, record } = usable_bucket(&*policy, view.tables(), &caller, &bucket)?;
+        if !may_delete(&*policy, &caller, bucket.as_str(), record.owner.as_str()) {
+            return Err(Error::AccessDenied);
+        }
         drop(view);
         let command = Command::DeleteBucket(DeleteBucket { bucket: id });
         match self

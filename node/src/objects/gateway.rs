@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use api::port::{
     BucketInfo, BucketList, BucketName, ByteRange, Caller, CompleteUpload, CompletedObject, CreateBucket,
@@ -24,6 +25,8 @@ use crate::replicas::{Backends, BlobReader, BlobWriter};
 pub(crate) struct ObjectLimits {
     /// Bytes of one PUT or part at most.
     pub(crate) max_object_size: u64,
+    /// How long the result of a completed upload is kept for repetitions.
+    pub(crate) completed_retention: Duration,
     /// Names that no bucket may bear, because the listener answers such paths itself.
     pub(crate) reserved_buckets: Vec<String>,
 }

@@ -24,6 +24,8 @@ mod put;
 mod read;
 mod translate;
 
+#[cfg(test)]
+pub(crate) use access::may_delete;
 pub(crate) use access::{AccessPolicy, CreateBuckets};
 pub(crate) use errors::unavailable;
 pub(crate) use gateway::{Gateway, GatewayParts, ObjectLimits};
