@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use rustix::fs::Mode;
 
-use crate::config::{Loaded, Loader, Problems};
+use crate::config::{Loaded, Loader, Places, Problems};
 use crate::supervisor::RunError;
 use demo::{Demo, DemoArgs, DemoError};
 use serve::StartError;
@@ -37,7 +37,7 @@ could not go on.";
 
 /// A clustered S3 gateway: one S3 endpoint, several storage backends behind it.
 #[derive(Parser)]
-#[command(name = "holdfast", version, about, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "holdfast", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -45,7 +45,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Runs a node.
+    /// Runs a node. SIGTERM stops it in order, SIGHUP has it read its configuration again.
     Serve(ConfigFile),
     /// Runs a node on an embedded configuration, to try things out.
     Demo(DemoArgs),
@@ -173,10 +173,11 @@ fn is_config_flag(argument: &OsString) -> bool {
         .is_some_and(|text| text == "--config" || text.starts_with("--config="))
 }
 
-/// A whole configuration; its warnings are told.
+/// A whole configuration; its warnings are told, and what it would find on this machine.
 fn load(looked_at: LookedAt) -> Result<Loaded, CommandError> {
     let loaded = Loader::new().file(&looked_at.path()).load()?;
-    for warning in &loaded.warnings {
+    let places = Places::of(&loaded.config.cluster).as_warnings();
+    for warning in loaded.warnings.iter().chain(&places) {
         eprintln!("holdfast: warning: {warning}");
     }
     Ok(loaded)
@@ -281,6 +282,12 @@ mod tests {
                 look(below, &path);
             }
         }
-        look(&Arguments::command(), "");
+        let command = Arguments::command();
+        look(&command, "");
+        assert!(
+            command
+                .get_about()
+                .is_some_and(|about| about.to_string().contains("S3 gateway"))
+        );
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::demo::Demo;
 use super::say;
 use crate::assembly::NodeAssembly;
-use crate::config::{Loaded, Loader, Problems};
+use crate::config::{Loaded, Loader, Places, Problems};
 use crate::http::BindError;
 use crate::supervisor::{Process, Reload, RunError, raise_descriptor_limit, run};
 use crate::telemetry::{LogError, Logs, Metrics, MetricsError, RequestLog, report_panics};
@@ -56,7 +56,8 @@ pub(super) fn demo(demo: Demo) -> Result<(), StartError> {
         }
     });
     match ended {
-        Ok(()) => eprintln!("Holdfast has stopped. Its data stays in {}.", data.display()),
+        // On a terminal the line above is that of the key that was pressed.
+        Ok(()) => eprintln!("\nHoldfast has stopped. Its data stays in {}.", data.display()),
         Err(StartError::Run(RunError::Bind(taken))) => return Err(StartError::DemoPort(taken)),
         Err(error) => return Err(error),
     }
@@ -64,12 +65,22 @@ pub(super) fn demo(demo: Demo) -> Result<(), StartError> {
 }
 
 fn start(loaded: Loaded, reload: Reload, ready: impl FnOnce(SocketAddr) + Send) -> Result<(), StartError> {
+    let mut places = Places::of(&loaded.config.cluster);
+    let warnings: Vec<_> = loaded
+        .warnings
+        .iter()
+        .cloned()
+        .chain(places.warnings.drain(..))
+        .collect();
+    if let Some(problems) = places.problems() {
+        return Err(problems.into());
+    }
     // Dropped last, since dropping it writes the lines that still wait.
     let logs = Logs::start(loaded.config.node.logging)?;
     report_panics();
     raise_descriptor_limit(loaded.config.node.server.max_connections);
     let metrics = Metrics::install()?;
-    for warning in &loaded.warnings {
+    for warning in &warnings {
         tracing::warn!(%warning, "configuration");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Lives here: what a file may say and what it means. May not: a port, a thread, a folder made; the
-//! only IO is reading the files that a configuration names.
+//! only IO is reading the files that a configuration names, and a look at its folders ([`Places`]).
 //!
 //! Entry points: [`Loader`] reads layers and yields [`Loaded`] or every problem at once; [`Config`]
 //! is what the rest of the process is built from, split into what concerns this node alone and what
@@ -24,6 +24,7 @@ mod forms;
 mod master_key;
 mod nearest;
 mod node;
+mod places;
 mod problem;
 mod reference;
 mod schema;
@@ -50,6 +51,7 @@ pub use node::{
     HttpProtocols, LogFormat, LogLevel, LoggingConfig, MetricsConfig, NodeConfig, RootAnswer, ServerConfig,
     TlsConfig, TlsVersion,
 };
+pub use places::Places;
 pub use problem::{Problem, Problems, Warning};
 pub use reference::reference_page;
 pub use secret::Secret;

@@ -151,7 +151,7 @@ pub(crate) async fn run_with<A: Assemble>(
     let phases = [node.server.shutdown_delay, node.server.drain_timeout, STOP_LIMIT];
     announcer.stopping(phases.iter().sum());
     server.leave();
-    tracing::info!(delay = ?node.server.shutdown_delay, "stopping");
+    tracing::info!(delay_s = node.server.shutdown_delay.as_secs_f64(), "stopping");
     running.leave(&mut signals, node.server.shutdown_delay).await;
     tokio::select! {
         drained = server.drain(node.server.drain_timeout) => if let Drained::Cut(connections) = drained {
