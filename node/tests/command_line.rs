@@ -13,7 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -36,14 +36,17 @@ fn output(arguments: &[&str]) -> (Option<i32>, String, String) {
     )
 }
 
+/// A configuration file for its owner alone, since it holds secrets.
 fn file(folder: &TempDir, yaml: &str) -> String {
     let path = folder.path().join("holdfast.yaml");
     fs::write(&path, yaml).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     path.to_str().unwrap().to_owned()
 }
 
+/// A whole configuration, on a folder that everybody has and nobody may write to.
 const WHOLE: &str = "\
-backends: [{name: disk, type: fs, path: /srv/holdfast}]
+backends: [{name: disk, type: fs, path: /usr}]
 users: [{access_key: someone, secret_key: canary-of-the-tests, allowed_buckets: ['*']}]
 ";
 
@@ -128,18 +131,20 @@ fn get(address: SocketAddr, path: &str) -> String {
 fn version_and_a_good_configuration_go_to_standard_output() {
     let folder = TempDir::new().unwrap();
     let path = file(&folder, WHOLE);
-    assert_eq!(
-        output(&["version"]),
-        (
-            Some(0),
-            format!("holdfast {}\n", env!("CARGO_PKG_VERSION")),
-            String::new()
-        )
-    );
-    assert_eq!(
-        output(&["config", "check", &path]),
-        (Some(0), "ok\n".to_owned(), String::new())
-    );
+    for version in ["version", "--version", "-V"] {
+        assert_eq!(
+            output(&[version]),
+            (
+                Some(0),
+                format!("holdfast {}\n", env!("CARGO_PKG_VERSION")),
+                String::new()
+            )
+        );
+    }
+    for named in [&[&*path][..], &["--config", &path], &["-config", &path]] {
+        let arguments: Vec<_> = ["config", "check"].iter().chain(named).copied().collect();
+        assert_eq!(output(&arguments), (Some(0), "ok\n".to_owned(), String::new()));
+    }
     let (code, printed, words) = output(&["config", "print", &path]);
     assert_eq!((code, words.as_str()), (Some(0), ""));
     assert!(
@@ -170,6 +175,8 @@ holdfast: redis: Holdfast needs no Redis: nodes share what they know among thems
         &["config", "print", &path],
         &["serve", "--config", &path],
         &["serve", "-config", &path],
+        &["-config", &path],
+        &["--config", &path],
     ] {
         assert_eq!(
             output(arguments),
@@ -208,15 +215,36 @@ fn a_wrong_command_line_ends_with_2_and_what_is_not_built_with_1() {
         &["serve"][..],
         &[],
         &["frobnicate"],
+        &["-config"],
+        &["config", "check"],
         &["demo", "--access-key", "only-half"],
+        &["demo", "--nodes", "0"],
+        &["demo", "--port", "65536"],
     ] {
         assert_eq!(output(arguments).0, Some(2), "{arguments:?}");
     }
     let folder = TempDir::new().unwrap();
     let data = folder.path().to_str().unwrap();
-    let (code, _, words) = output(&["demo", "--nodes", "3", "--data", data]);
-    assert_eq!(code, Some(1));
-    assert!(words.contains("clusters are not built yet"), "{words}");
+    for (asked, told) in [
+        (
+            ["demo", "--nodes", "3", "--data", data],
+            "clusters are not built yet: --nodes can only be 1",
+        ),
+        (
+            ["demo", "--backends", "2", "--data", data],
+            "copies on several backends are not built yet: --backends can only be 1",
+        ),
+    ] {
+        assert_eq!(
+            output(&asked),
+            (Some(1), String::new(), format!("holdfast: {told}\n"))
+        );
+    }
+    assert_eq!(
+        fs::read_dir(folder.path()).unwrap().count(),
+        0,
+        "something was made"
+    );
 }
 
 #[test]
@@ -272,6 +300,8 @@ fn a_demo_serves_stops_in_order_and_finds_its_key_again() {
     running.signal("INT");
     let (code, rest, words) = running.end();
     assert_eq!((code, rest.as_str()), (Some(0), ""), "{words}");
+    let stays = format!("Holdfast has stopped. Its data stays in {}.\n", data.display());
+    assert!(words.ends_with(&stays), "{words}");
 
     let (mut running, words) = demo(&data, &[]);
     assert_eq!(
@@ -341,37 +371,116 @@ fn no_log_line_shows_a_secret_however_much_is_logged() {
     assert!(lines.iter().any(|line| line["message"] == "reloading"));
 }
 
+/// What a service manager hears.
+struct Manager(UnixDatagram);
+
+impl Manager {
+    /// Listens in `folder`.
+    fn in_folder(folder: &TempDir) -> Self {
+        let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        Self(socket)
+    }
+
+    /// Starts a node that tells it.
+    fn serve(&self, folder: &TempDir, path: &str, environment: &[(&str, &str)]) -> Running {
+        let child = holdfast(&["serve", "--config", path])
+            .env("NOTIFY_SOCKET", folder.path().join("notify"))
+            .envs(environment.iter().copied())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Running(child)
+    }
+
+    /// Waits until it is told `line`; returns that message, and all lines of those before it.
+    fn until(&self, line: &str) -> (String, Vec<String>) {
+        let mut before = Vec::new();
+        loop {
+            let mut buffer = [0; 512];
+            let length = self.0.recv(&mut buffer).unwrap();
+            let message = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            if message.lines().any(|said| said == line) {
+                return (message, before);
+            }
+            before.extend(message.lines().map(str::to_owned));
+        }
+    }
+}
+
 #[test]
 fn the_service_manager_is_told_of_every_step() {
     let folder = TempDir::new().unwrap();
     let path = file(&folder, &served(&folder));
-    let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    let heard = || {
-        let mut buffer = [0; 512];
-        let length = socket.recv(&mut buffer).unwrap();
-        String::from_utf8_lossy(&buffer[..length]).into_owned()
-    };
-    let child = holdfast(&["serve", "--config", &path])
-        .env("NOTIFY_SOCKET", folder.path().join("notify"))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut running = Running(child);
-    assert_eq!(heard().trim(), "READY=1");
+    let manager = Manager::in_folder(&folder);
+    let mut running = manager.serve(&folder, &path, &[]);
+    let (_, before) = manager.until("READY=1");
+    assert!(
+        before.iter().all(|line| line == "EXTEND_TIMEOUT_USEC=60000000") && !before.is_empty(),
+        "{before:?}"
+    );
     running.signal("HUP");
-    let reloading = heard();
+    let (reloading, _) = manager.until("RELOADING=1");
     assert!(
         reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="),
         "{reloading}"
     );
-    assert_eq!(heard().trim(), "READY=1");
+    manager.until("READY=1");
     running.signal("TERM");
-    assert_eq!(heard().trim(), "STOPPING=1");
+    // 20 seconds for requests, 30 for the node.
+    let (stopping, before) = manager.until("STOPPING=1");
+    assert_eq!(stopping.trim(), "STOPPING=1\nEXTEND_TIMEOUT_USEC=50000000");
+    assert!(before.is_empty(), "nobody asked for a sign of life: {before:?}");
     let (code, said, log) = running.end();
     assert_eq!((code, said.as_str()), (Some(0), ""), "{log}");
     assert!(log.lines().all(|line| line.starts_with('{')), "{log}");
+}
+
+#[test]
+fn the_service_manager_hears_that_the_process_lives_as_often_as_it_asks_for() {
+    let folder = TempDir::new().unwrap();
+    let path = file(&folder, &served(&folder));
+    let manager = Manager::in_folder(&folder);
+    let mut running = manager.serve(&folder, &path, &[("WATCHDOG_USEC", "300000")]);
+    manager.until("READY=1");
+    let begun = Instant::now();
+    for _ in 0..4 {
+        manager.until("WATCHDOG=1");
+    }
+    // One may have waited already; the others come every 150 ms.
+    assert!(begun.elapsed() >= Duration::from_millis(300));
+    running.signal("TERM");
+    manager.until("STOPPING=1");
+    assert_eq!(running.end().0, Some(0));
+}
+
+#[test]
+fn a_node_told_to_stop_is_unready_at_once_serves_on_and_ends_with_0() {
+    let folder = TempDir::new().unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let yaml = served(&folder).replace(
+        "server: {listen_addr: '127.0.0.1:0'}",
+        &format!("server: {{listen_addr: '{port}', shutdown_delay: 1h}}"),
+    );
+    let path = file(&folder, &yaml);
+    let manager = Manager::in_folder(&folder);
+    let mut running = manager.serve(&folder, &path, &[]);
+    manager.until("READY=1");
+    assert!(get(port, "/health/ready").starts_with("HTTP/1.1 200"));
+    running.signal("TERM");
+    manager.until("STOPPING=1");
+    assert!(get(port, "/health/ready").starts_with("HTTP/1.1 503"));
+    assert!(get(port, "/health").starts_with("HTTP/1.1 200"));
+    assert!(
+        get(port, "/bucket/key").contains("<Code>AccessDenied</Code>"),
+        "S3 is served on"
+    );
+    running.signal("TERM");
+    let (code, _, log) = running.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("\"stopped\""), "{log}");
+    assert!(TcpStream::connect(port).is_err());
 }
 
 #[test]
@@ -380,30 +489,17 @@ fn a_reload_changes_the_level_of_the_log_and_a_broken_file_changes_nothing() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let base = served(&folder).replace("127.0.0.1:0", &port.to_string());
     let path = file(&folder, &format!("{base}logging: {{level: error}}\n"));
-    let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    let wait_until_ready = || {
-        let mut buffer = [0; 512];
-        while &buffer[..7] != b"READY=1" {
-            socket.recv(&mut buffer).unwrap();
-        }
-    };
-    let child = holdfast(&["serve", "--config", &path])
-        .env("NOTIFY_SOCKET", folder.path().join("notify"))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut running = Running(child);
-    wait_until_ready();
+    let manager = Manager::in_folder(&folder);
+    let mut running = manager.serve(&folder, &path, &[]);
+    manager.until("READY=1");
     get(port, "/bucket/unlogged");
     fs::write(&path, format!("{base}logging: {{level: debug}}\n")).unwrap();
     running.signal("HUP");
-    wait_until_ready();
+    manager.until("READY=1");
     get(port, "/bucket/logged");
     fs::write(&path, "server: nonsense\n").unwrap();
     running.signal("HUP");
-    wait_until_ready();
+    manager.until("READY=1");
     assert!(get(port, "/health/ready").starts_with("HTTP/1.1 200"));
     assert!(get(port, "/metrics").contains("s3o_config_reloads_total{status=\"refused\"} 1"));
     running.signal("TERM");
@@ -430,14 +526,26 @@ fn served(folder: &TempDir) -> String {
 }
 
 #[test]
-fn a_node_whose_backend_is_missing_does_not_start_and_says_so() {
+fn a_node_whose_backend_is_missing_does_not_start_and_names_the_key() {
     let folder = TempDir::new().unwrap();
     let path = file(&folder, &served(&folder));
-    fs::remove_dir(folder.path().join("objects")).unwrap();
-    let (code, said, log) = output(&["serve", "--config", &path]);
-    assert_eq!((code, said.as_str()), (Some(1), ""), "{log}");
-    let told = log.lines().last().unwrap();
-    assert!(told.starts_with("holdfast: cannot start: backend disk"), "{log}");
+    let objects = folder.path().join("objects");
+    fs::remove_dir(&objects).unwrap();
+    let told = format!(
+        "backends[0].path: {}: No such file or directory (os error 2). It is not made here, since it may be a \
+         disk that is not mounted\n",
+        objects.display()
+    );
+    assert_eq!(
+        output(&["serve", "--config", &path]),
+        (Some(1), String::new(), format!("holdfast: {told}"))
+    );
+    assert!(!folder.path().join("metadata").exists(), "something was made");
+    // It may be there on the machine that the configuration is for.
+    assert_eq!(
+        output(&["config", "check", &path]),
+        (Some(0), "ok\n".to_owned(), format!("holdfast: warning: {told}"))
+    );
 }
 
 #[test]
@@ -449,7 +557,10 @@ fn a_port_that_is_taken_is_told_and_the_folder_is_not_touched_by_a_node() {
     let (code, said, words) = output(&["demo", "--port", &port, "--data", data]);
     assert_eq!((code, said.as_str()), (Some(1), ""));
     assert!(
-        words.contains(&format!("cannot listen on 127.0.0.1:{port}: another program")),
+        words.ends_with(&format!(
+            "holdfast: cannot listen on 127.0.0.1:{port}: another program listens there already; \
+             --port chooses another\n"
+        )),
         "{words}"
     );
     assert!(!folder.path().join("node-1").exists());

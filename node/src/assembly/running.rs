@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use raft::Node;
 use tokio::sync::watch;
 
+use super::buckets;
 use super::gauges::Gauges;
 use crate::config::ClusterSettings;
 use crate::jobs::Jobs;
@@ -95,9 +96,16 @@ impl Lifecycle for RunningNode {
         &'a self,
         settings: &'a ClusterSettings,
     ) -> BoxFuture<'a, Result<(), ReconfigureError>> {
-        let policy: Arc<dyn AccessPolicy> = Arc::new(crate::identity_access::Grants::of(settings));
-        self.access.store(Arc::new(policy));
-        async { Ok(()) }.boxed()
+        async move {
+            // Before anybody is granted them: whoever may use a new bucket finds it there.
+            buckets::ensure(&self.metadata, settings)
+                .await
+                .map_err(|error| ReconfigureError::because(&error))?;
+            let policy: Arc<dyn AccessPolicy> = Arc::new(crate::identity_access::Grants::of(settings));
+            self.access.store(Arc::new(policy));
+            Ok(())
+        }
+        .boxed()
     }
 
     fn prepare_stop(&self) -> BoxFuture<'_, ()> {

@@ -314,6 +314,7 @@ impl Gateway {
                 .map(|c| translate::checksum(&c.checksum, c.kind))
                 .collect(),
             conditions: translate::conditions(&request.conditions),
+            kept_millis: u64::try_from(self.parts.limits.completed_retention.as_millis()).unwrap_or(u64::MAX),
         }));
         let committed = match commit(&self.parts.metadata, command, Vec::new())
             .await

@@ -1,6 +1,6 @@
 //! Multipart uploads (M16, C5).
 
-use raft_types::commands::{AbortUpload, Conditions, ETagCondition, ExpireCompletions};
+use raft_types::commands::{AbortUpload, CompleteUpload, Conditions, ETagCondition, ExpireCompletions};
 use raft_types::limits::COMPLETION_KEPT_MILLIS;
 use raft_types::records::{Content, DeathCause, ReleaseSubject};
 use raft_types::{Command, Outcome, PartNumber, Rejection, Released};
@@ -173,6 +173,27 @@ fn m16_completions_are_kept_for_a_day_and_then_forgotten() {
             after: 1
         })
     );
+}
+
+#[test]
+fn a_completion_is_kept_for_as_long_as_its_command_says() {
+    let mut machine = Machine::ready();
+    let target = machine.create_upload("a");
+    machine.put_part(&target, 1, 7);
+    let complete = CompleteUpload {
+        kept_millis: 500,
+        ..machine.complete(&target, &[1])
+    };
+    let first = machine.committed(Command::CompleteUpload(Box::new(complete.clone())));
+    machine.now = machine.now.plus_millis(499);
+    let expire = Command::ExpireCompletions(ExpireCompletions { limit: 10 });
+    machine.command(expire.clone());
+    let again = machine.committed(Command::CompleteUpload(Box::new(complete.clone())));
+    assert_eq!(first, again, "a repetition in time gets the same answer");
+    machine.now = machine.now.plus_millis(1);
+    machine.command(expire);
+    let late = Command::CompleteUpload(Box::new(complete));
+    assert_eq!(machine.rejection(late), Rejection::NoSuchUpload);
 }
 
 #[test]
