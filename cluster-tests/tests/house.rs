@@ -41,14 +41,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 ];
 
 /// What tests may import beyond that, and why.
-const MAY_IMPORT_FOR_TESTS: &[(&str, &str, &str)] = &[
-    (
-        "api",
-        "raft-machine",
-        "the node behind the surface is a double over the naive model, so that it cannot promise what the \
+const MAY_IMPORT_FOR_TESTS: &[(&str, &str, &str)] = &[(
+    "api",
+    "raft-machine",
+    "the node behind the surface is a double over the naive model, so that it cannot promise what the \
          state does not",
-    ),
-];
+)];
 
 /// Libraries that only the named crates may use, and why.
 const RESERVED: &[(&str, &[&str], &str)] = &[
@@ -126,7 +124,10 @@ fn what_is_for_tests_is_compiled_for_tests_only() {
         for dependency in &package.dependencies {
             let is_for_tests = dependency.kind == DependencyKind::Development;
             if dependency.features.iter().any(|feature| feature == "testing") && !is_for_tests {
-                broken.push(format!("{} ships the doubles of {}", package.name, dependency.name));
+                broken.push(format!(
+                    "{} ships the doubles of {}",
+                    package.name, dependency.name
+                ));
             }
         }
     }

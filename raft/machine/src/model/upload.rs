@@ -194,34 +194,15 @@ impl Model {
         if standing.len() > listed.len() {
             self.release_later(ReleaseSubject::UnlistedParts(upload));
         }
+        // Nothing said means a day.
+        let kept = match command.kept_millis {
+            0 => limits::COMPLETION_KEPT_MILLIS,
+            kept => kept,
+        };
+        let due = MillisUtc(self.now.0.saturating_add(kept));
         self.completions
-            .insert(upload, self.completion_of(bucket, key, &committed));
+            .insert(upload, completion_of(bucket, key, &committed, due));
         Ok(Outcome::Committed(committed))
-    }
-
-    fn completion_of(&self, bucket: BucketId, key: ObjectKey, committed: &Committed) -> CompletionRecord {
-        let Committed {
-            version,
-            is_null,
-            versioning,
-            etag,
-            size,
-            checksums,
-            modified,
-        } = committed.clone();
-        let due = MillisUtc(self.now.0 + limits::COMPLETION_KEPT_MILLIS);
-        CompletionRecord {
-            bucket,
-            key,
-            version,
-            is_null,
-            versioning,
-            etag,
-            size,
-            checksums,
-            modified,
-            due,
-        }
     }
 
     pub(super) fn abort_upload(&mut self, command: &AbortUpload) -> Result<Outcome, No> {
@@ -339,6 +320,35 @@ impl Model {
         spans.retain(|span| span.start < range.end && span.start + span.length > range.start);
         spans.truncate(limit);
         spans
+    }
+}
+
+fn completion_of(
+    bucket: BucketId,
+    key: ObjectKey,
+    committed: &Committed,
+    due: MillisUtc,
+) -> CompletionRecord {
+    let Committed {
+        version,
+        is_null,
+        versioning,
+        etag,
+        size,
+        checksums,
+        modified,
+    } = committed.clone();
+    CompletionRecord {
+        bucket,
+        key,
+        version,
+        is_null,
+        versioning,
+        etag,
+        size,
+        checksums,
+        modified,
+        due,
     }
 }
 

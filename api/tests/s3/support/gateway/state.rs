@@ -86,6 +86,7 @@ impl Default for State {
             pieces: 0,
             barrier: None,
             fault: None,
+            panics: false,
             broken_reads: None,
             hold_completion: None,
             encryption: None,

@@ -205,6 +205,7 @@ pub(super) fn complete(state: &mut State, request: CompleteUpload) -> Result<Com
             .map(|checksum| translate::stored_checksum(&checksum.checksum, checksum.kind))
             .collect(),
         conditions: translate::conditions(&request.conditions),
+        kept_millis: 0,
     };
     match state.propose(Command::CompleteUpload(Box::new(command))) {
         Outcome::Committed(done) => Ok(CompletedObject {

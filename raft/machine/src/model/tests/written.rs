@@ -5,6 +5,7 @@ use raft_types::checksum::{Checksum, ChecksumAlgorithm, ChecksumScope, Crc64};
 use raft_types::commands::{
     CommitPart, CompleteUpload, NewBlob, NewObject, NewReplica, PartsDigest, UploadTarget, Written,
 };
+use raft_types::limits::COMPLETION_KEPT_MILLIS;
 use raft_types::records::{Frame, MetadataPair, Sealing, Suite, SystemHeaders};
 use raft_types::{
     Attempt, AttemptAddress, BlobAttempt, BlobId, BucketId, ETag, IncarnationCounter, KeyVersion, PartNumber,
@@ -219,6 +220,7 @@ impl History {
             etag: ETag::of_parts([5; 16], numbers.len() as u16),
             checksums: vec![checksum],
             conditions,
+            kept_millis: [0, 1, COMPLETION_KEPT_MILLIS / 2][dice.below(3) as usize],
         })
     }
 }
