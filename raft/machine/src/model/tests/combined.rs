@@ -33,6 +33,7 @@ impl History {
         if !dice.once_in(3)
             && let Some(complete) = self.complete_of(target, dice)
         {
+            self.at.position += 1;
             self.deliver(place, Command::CompleteUpload(Box::new(complete)), dice, asking);
         }
     }
@@ -107,6 +108,7 @@ impl History {
                 keep: 1,
             }),
         };
+        self.at.position += 1;
         self.deliver(place, next, dice, asking);
     }
 

@@ -56,7 +56,7 @@ const HAPPENED: [(&str, &str); 38] = [
 
 /// Rejections that come up. The others: `NoSuchVersion` and `NotBound` are given by no command, `TooLarge` is
 /// beyond what clients can ask for, and so is [`Rejection::Incident`] but for live attempts.
-const REJECTIONS: [&str; 35] = [
+const REJECTIONS: [&str; 36] = [
     "AlreadyBound",
     "BackendClosed",
     "BackendExists",
@@ -92,6 +92,7 @@ const REJECTIONS: [&str; 35] = [
     "SourceChanged",
     "TooFewReplicas",
     "Unsealed",
+    "UploadExists",
 ];
 
 /// The name of a variant: what stands before its fields.
@@ -173,7 +174,7 @@ fn random_histories_come_by_everything_that_can_happen() {
     // Always the same ones: this is about what is generated, not about the machine.
     let mut runner = TestRunner::deterministic();
     let mut seen = Seen::default();
-    for _ in 0..100 {
+    for _ in 0..60 {
         let history = live(steps(60).new_tree(&mut runner).unwrap().current());
         seen.state(&history);
         for (name, outcome) in &history.seen {

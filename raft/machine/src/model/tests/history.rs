@@ -88,6 +88,12 @@ impl History {
     /// Applies an envelope to both, and compares what became of it and what is then the case. The dice choose
     /// what is asked.
     pub(super) fn apply(&mut self, envelope: &Envelope, dice: &mut Dice) -> Outcome {
+        let place = |at: &EntryContext| (at.index, at.position);
+        let is_later = |(at, _): &(EntryContext, Envelope)| place(at) < place(&self.at);
+        assert!(
+            self.log.last().is_none_or(is_later),
+            "no two commands have one place"
+        );
         let mut transaction = Transaction::new(&self.tables);
         let applied = crate::apply(&mut transaction, &self.at, envelope.encode()).unwrap();
         let writes: Vec<_> = transaction.into_writes().collect();
