@@ -174,8 +174,8 @@ fn random_histories_come_by_everything_that_can_happen() {
     // Always the same ones: this is about what is generated, not about the machine.
     let mut runner = TestRunner::deterministic();
     let mut seen = Seen::default();
-    for _ in 0..150 {
-        let history = live(steps(60).new_tree(&mut runner).unwrap().current());
+    for _ in 0..120 {
+        let history = live(steps(80).new_tree(&mut runner).unwrap().current());
         seen.state(&history);
         for (name, outcome) in &history.seen {
             seen.outcome(name, outcome);
