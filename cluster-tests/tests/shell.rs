@@ -120,15 +120,8 @@ async fn a_completed_upload_is_forgotten_after_its_time_and_no_job_fails_over_it
         "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{}</ETag></Part></CompleteMultipartUpload>",
         put.header("etag").unwrap()
     );
-    let complete = || {
-        s3.send(
-            Method::POST,
-            "/parts/o",
-            &[("uploadId", &upload)],
-            &[],
-            list.clone(),
-        )
-    };
+    let which = [("uploadId", upload.as_str())];
+    let complete = || s3.send(Method::POST, "/parts/o", &which, &[], list.clone());
     complete().await.expect(200);
     wait::until("the end of the completion", PATIENCE, || async {
         let again = complete().await;
