@@ -83,6 +83,30 @@ async fn quiet_tells_failures_only() {
     assert!(house.gateway.object("a").is_some());
 }
 
+/// As S3 was found to answer: a condition on what is not there does not hold, and says so.
+#[tokio::test]
+async fn a_conditional_delete_of_what_is_not_there_fails() {
+    let house = House::with_books();
+    house.gateway.store("books", "a", "v");
+    for condition in ["\"x\"", "*"] {
+        Ask::delete("/books/absent")
+            .header("if-match", condition)
+            .ask(&house)
+            .await
+            .expect_error(404, "NoSuchKey");
+    }
+    let body =
+        "<Delete><Object><Key>absent</Key><ETag>x</ETag></Object><Object><Key>a</Key></Object></Delete>";
+    let answer = Ask::post("/books?delete", body)
+        .with_md5()
+        .ask(&house)
+        .await
+        .expect(200);
+    assert_eq!(at(answer.text(), "DeleteResult/Error/Key"), ["absent"]);
+    assert_eq!(at(answer.text(), "DeleteResult/Error/Code"), ["NoSuchKey"]);
+    assert_eq!(at(answer.text(), "DeleteResult/Deleted/Key"), ["a"]);
+}
+
 #[tokio::test]
 async fn a_list_of_keys_must_vouch_for_itself() {
     let house = House::with_books();

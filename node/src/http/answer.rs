@@ -64,7 +64,9 @@ where
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match self.project().content.project() {
+        let this = self.project();
+        this.in_flight.asked();
+        let frame = match this.content.project() {
             ContentProjection::Own { body } => Pin::new(body)
                 .poll_frame(context)
                 .map(|frame| frame.map(|frame| frame.map_err(|never| match never {}))),
@@ -72,7 +74,11 @@ where
                 body.poll_frame(context)
                     .map(|frame| frame.map(|frame| frame.map_err(Into::into)))
             }),
+        };
+        if let Poll::Ready(Some(Ok(_))) = &frame {
+            this.in_flight.offered();
         }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

@@ -8,6 +8,7 @@ use api::s3::RequestIds;
 use futures_util::FutureExt;
 use http::header::{CONNECTION, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http_body::Body;
 use hyper::body::Incoming;
 
 use super::activity::Activity;
@@ -44,6 +45,17 @@ impl Drop for Counted {
     }
 }
 
+/// Who answered a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answered {
+    /// The listener, which reads no body.
+    ByListener,
+    /// The surface, which ends the connection where it has left a body unread.
+    BySurface,
+    /// The listener in the place of a handler that panicked.
+    AfterPanic,
+}
+
 /// Answers one request.
 pub(super) async fn answer<S: S3Surface>(
     shared: Arc<Shared<S>>,
@@ -55,7 +67,8 @@ pub(super) async fn answer<S: S3Surface>(
     // Where a length stood beside it hyper has removed the length, and nobody can say any more what
     // a proxy in front made of the two. RFC 9112, section 6.3: such a connection ends.
     let ambiguous = request.headers().contains_key(TRANSFER_ENCODING);
-    let mut panicked = false;
+    let has_body = !request.body().is_end_stream();
+    let mut answered = Answered::ByListener;
     let mut response = match (shared.routes.answer(&request), shared.surface.get()) {
         (Some(own), _) => own.map(|body| AnswerBody::own(body, in_flight)),
         (None, None) => s3_error(StatusCode::SERVICE_UNAVAILABLE, shared.ids.next())
@@ -69,19 +82,25 @@ pub(super) async fn answer<S: S3Surface>(
                 .catch_unwind()
                 .await
             {
-                Ok(Ok(response)) => response.map(|body| AnswerBody::surface(body, in_flight, counted, id)),
+                Ok(Ok(response)) => {
+                    answered = Answered::BySurface;
+                    response.map(|body| AnswerBody::surface(body, in_flight, counted, id))
+                }
                 Ok(Err(never)) => match never {},
                 Err(_) => {
-                    panicked = true;
+                    answered = Answered::AfterPanic;
                     s3_error(StatusCode::INTERNAL_SERVER_ERROR, id)
                         .map(|body| AnswerBody::own(body, in_flight))
                 }
             }
         }
     };
+    if has_body && (answered != Answered::BySurface || response.headers().get(CONNECTION) == Some(&CLOSE)) {
+        activity.leave_unread();
+    }
     let leaving = shared.phases.current() != Phase::Serving;
     // HTTP/2 has no such header; there a connection ends by GOAWAY.
-    if (ambiguous || panicked || leaving) && version <= Version::HTTP_11 {
+    if (ambiguous || answered == Answered::AfterPanic || leaving) && version <= Version::HTTP_11 {
         response.headers_mut().insert(CONNECTION, CLOSE);
     }
     Ok(response)

@@ -178,11 +178,7 @@ pub(super) fn s3_error(status: StatusCode, id: RequestId) -> Response<Full<Bytes
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message>\
          <RequestId>{id}</RequestId></Error>"
     );
-    let mut response = answer(
-        status,
-        HeaderValue::from_static("application/xml"),
-        Bytes::from(body),
-    );
+    let mut response = answer(status, HeaderValue::from_static("application/xml"), body.into());
     if let Ok(id) = HeaderValue::try_from(id.to_string()) {
         response.headers_mut().insert(REQUEST_ID, id);
     }

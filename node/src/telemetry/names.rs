@@ -314,6 +314,11 @@ pub const CATALOGUE: &[Metric] = &[
         &["job"],
         "Rounds of background jobs that failed; the next round tries again.",
     ),
+    counter(
+        "s3o_sessions_replaced_total",
+        &[],
+        "Sessions that were opened because the one before was sealed while the node ran.",
+    ),
     counter("holdfast_raft_log_syncs_total", &[], "Syncs of the log to disk."),
     histogram(
         "holdfast_raft_log_sync_seconds",

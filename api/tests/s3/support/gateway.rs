@@ -131,6 +131,7 @@ impl MemoryGateway {
         bucket: &BucketName,
     ) -> Result<MutexGuard<'_, State>, Error> {
         let mut state = self.state();
+        assert!(!state.panics, "an operation panics, as it was told to");
         if let Some(fault) = &state.fault {
             return Err(fault.clone());
         }

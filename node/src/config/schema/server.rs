@@ -16,7 +16,7 @@ pub(super) const SERVER: &[Key] = &[
         .default("5GiB"),
     Key::new("backend_timeout", Form::Time(seconds(1), hours(1)), "Longest time that a request to a backend may go without progress, such as a disk that hangs; it fails then. It bounds stalls, never a whole body.")
         .default("30s"),
-    Key::new("read_timeout", POSITIVE_TIME, "Longest time without a byte from a client that is sending a body. It bounds stalls, never a whole body.")
+    Key::new("read_timeout", POSITIVE_TIME, "Longest time without a byte from a client that is sending a body, and with less than 256 bytes per second on average. It bounds stalls, never a whole body.")
         .default("60s")
         .local(),
     Key::new("write_timeout", POSITIVE_TIME, "Longest time in which a client takes no byte of its answer. It bounds stalls, never a whole body.")

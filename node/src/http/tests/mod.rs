@@ -7,7 +7,9 @@
 )]
 
 mod abuse;
+mod early;
 mod endings;
+mod floods;
 mod routes;
 mod surface;
 mod tls;

@@ -3,13 +3,15 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use api::port::RequestId;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use http::{Request, Response};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -19,12 +21,16 @@ use tokio::sync::Semaphore;
 use crate::http::BoxError;
 use crate::telemetry::current_request;
 
+/// What is said to whoever is refused.
+pub(super) const REFUSAL: &str = "<Error><Code>AccessDenied</Code><Message>Not for you.</Message></Error>";
+
 /// Serves by path:
 /// - `/echo` answers with the body;
 /// - `/hold` waits until it is released;
 /// - `/panic` panics;
 /// - `/broken` panics in its body;
 /// - `/endless` never stops sending;
+/// - `/refuse` answers 403 without reading, and ends the connection;
 /// - `/request` answers with the id that the request bears, that of its handler and that of its body;
 /// - everything else answers with its method, host and path.
 #[derive(Clone)]
@@ -35,6 +41,37 @@ pub(super) struct TestSurface {
     pub(super) release: Arc<Semaphore>,
     /// One permit per endless body that was given up.
     pub(super) given_up: Arc<Semaphore>,
+    /// How many requests are handled at this moment, and how many were at once.
+    pub(super) handled: Arc<Handled>,
+}
+
+/// Counts handlers that run.
+#[derive(Debug, Default)]
+pub(super) struct Handled {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl Handled {
+    pub(super) fn now(&self) -> usize {
+        self.now.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn most(&self) -> usize {
+        self.most.load(Ordering::SeqCst)
+    }
+
+    fn enter(self: &Arc<Self>) -> impl Drop + use<> {
+        struct Leaves(Arc<Handled>);
+        impl Drop for Leaves {
+            fn drop(&mut self) {
+                self.0.now.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        Leaves(Arc::clone(self))
+    }
 }
 
 impl Default for TestSurface {
@@ -44,6 +81,7 @@ impl Default for TestSurface {
             held: none(),
             release: none(),
             given_up: none(),
+            handled: Arc::default(),
         }
     }
 }
@@ -55,7 +93,22 @@ impl Service<Request<Incoming>> for TestSurface {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let surface = self.clone();
-        async move { Ok(Response::new(surface.answer(request).await)) }.boxed()
+        async move {
+            let _leaves = surface.handled.enter();
+            let refused = request.uri().path() == "/refuse";
+            let version = request.version();
+            let mut response = Response::new(surface.answer(request).await);
+            if refused {
+                *response.status_mut() = StatusCode::FORBIDDEN;
+                if version <= Version::HTTP_11 {
+                    response
+                        .headers_mut()
+                        .insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+            }
+            Ok(response)
+        }
+        .boxed()
     }
 }
 
@@ -73,6 +126,7 @@ impl TestSurface {
             }
             "/panic" => panic!("a handler panics, as it was told to"),
             "/broken" => TestBody::Broken,
+            "/refuse" => TestBody::text(REFUSAL),
             "/request" => {
                 let borne = request.extensions().get::<RequestId>().copied();
                 TestBody::Request(vec![borne, current_request()])

@@ -40,6 +40,8 @@ pub(crate) struct State {
     pub(crate) barrier: Option<Error>,
     /// Answer of every operation.
     pub(crate) fault: Option<Error>,
+    /// Whether operations panic.
+    pub(crate) panics: bool,
     /// How reads go wrong, after so many pieces.
     pub(crate) broken_reads: Option<(usize, BrokenRead)>,
     /// What completions wait for.
