@@ -1,62 +1,14 @@
 //! Mistakes of ours: what a client is told, and what stands in the log.
 
-use std::io::Write;
-use std::sync::Arc;
-
 use api::s3::{Ending, ErrorCode};
 use http::StatusCode;
 use http_body_util::BodyExt as _;
-use parking_lot::Mutex;
-use tracing_subscriber::fmt::MakeWriter;
 
 use crate::support::House;
 use crate::support::ask::{ALICE, Ask};
 use crate::support::gateway::BrokenRead;
+use crate::support::log;
 use crate::support::wire::{Wire, bytes};
-
-/// What was logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
-
-impl Log {
-    /// Logs what this thread says at `level` and above.
-    fn begin(level: tracing::Level) -> (Self, tracing::subscriber::DefaultGuard) {
-        let log = Self::default();
-        let subscriber = tracing_subscriber::fmt()
-            .json()
-            .with_max_level(level)
-            .with_writer(log.clone())
-            .finish();
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    fn lines(&self) -> Vec<serde_json::Value> {
-        let bytes = self.0.lock().clone();
-        let text = String::from_utf8(bytes).expect("text");
-        text.lines()
-            .map(|line| serde_json::from_str(line).expect("an object"))
-            .collect()
-    }
-}
 
 #[tokio::test]
 async fn sec_24_a_panic_ends_one_request_with_a_whole_error_and_its_connection() {
@@ -97,14 +49,13 @@ async fn a_line_that_is_logged_for_a_request_says_for_which() {
     let house = House::with_books();
     house.gateway.store("books", "a key of the user's", vec![7; 3000]);
     house.gateway.state().broken_reads = Some((1, BrokenRead::Stops));
-    let (log, _guard) = Log::begin(tracing::Level::INFO);
     let request = Ask::get("/books/a%20key%20of%20the%20user%27s")
         .sign(ALICE)
         .request;
     let answer = house.service.handle(request).await;
     let id = answer.headers()["x-amz-request-id"].to_str().unwrap().to_owned();
     answer.into_body().collect().await.unwrap_err();
-    let lines = log.lines();
+    let lines = log::lines();
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert_eq!(lines[0]["span"]["request_id"], id.as_str());
     assert_eq!(lines[0]["span"]["name"], "request");
@@ -121,7 +72,6 @@ async fn the_lines_of_two_requests_are_told_apart() {
         house.gateway.store("books", key, vec![7; 3000]);
     }
     house.gateway.state().broken_reads = Some((0, BrokenRead::GoesOn));
-    let (log, _guard) = Log::begin(tracing::Level::INFO);
     let mut ids = Vec::new();
     let mut answers = Vec::new();
     for key in ["/books/one", "/books/two"] {
@@ -133,8 +83,7 @@ async fn the_lines_of_two_requests_are_told_apart() {
     for answer in answers.into_iter().rev() {
         answer.collect().await.unwrap_err();
     }
-    let said: Vec<_> = log
-        .lines()
+    let said: Vec<_> = log::lines()
         .iter()
         .map(|line| line["span"]["request_id"].as_str().unwrap().to_owned())
         .collect();
