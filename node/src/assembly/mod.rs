@@ -13,3 +13,5 @@ mod start;
 
 pub use running::RunningNode;
 pub use start::NodeAssembly;
+#[cfg(test)]
+pub(crate) use start::compaction;
