@@ -5,9 +5,9 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 
 use futures_util::FutureExt;
-use http::header::{CONNECTION, EXPECT, TRANSFER_ENCODING};
+use http::header::{CONNECTION, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Incoming;
 
 use super::activity::Activity;
 use super::answer::AnswerBody;
@@ -52,9 +52,6 @@ pub(super) async fn answer<S: S3Surface>(
     // Where a length stood beside it hyper has removed the length, and nobody can say any more what
     // a proxy in front made of the two. RFC 9112, section 6.3: such a connection ends.
     let ambiguous = request.headers().contains_key(TRANSFER_ENCODING);
-    // An empty body needs no 100 and hyper sends none (RFC 9110, section 10.1.1). Clients on botocore
-    // (aws-cli, boto3) then misread the next answer on the connection and wait a minute for its end.
-    let unneeded_expectation = request.headers().contains_key(EXPECT) && request.body().is_end_stream();
     let mut panicked = false;
     let mut response = match shared.routes.answer(&request) {
         Some(own) => own.map(|body| AnswerBody::own(body, in_flight)),
@@ -80,7 +77,7 @@ pub(super) async fn answer<S: S3Surface>(
     };
     let leaving = shared.phases.current() != Phase::Serving;
     // HTTP/2 has no such header; there a connection ends by GOAWAY.
-    if (ambiguous || unneeded_expectation || panicked || leaving) && version <= Version::HTTP_11 {
+    if (ambiguous || panicked || leaving) && version <= Version::HTTP_11 {
         response.headers_mut().insert(CONNECTION, CLOSE);
     }
     Ok(response)

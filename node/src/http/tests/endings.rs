@@ -65,27 +65,6 @@ async fn a_leaving_server_serves_and_ends_each_connection_with_its_answer() {
 }
 
 #[tokio::test]
-async fn a_connection_ends_with_the_answer_to_an_expectation_without_a_body() {
-    let running = start(PATIENT);
-    let mut client = Raw::connect(running.address).await;
-    client
-        .send("PUT /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
-        .await;
-    assert_eq!(client.answer().await.status(), 100);
-    client.send("bytes").await;
-    let answer = client.answer().await;
-    assert_eq!(answer.body, b"bytes");
-    assert!(!answer.closes());
-    client
-        .send("PUT /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n")
-        .await;
-    let answer = client.answer().await;
-    assert_eq!(answer.status(), 200);
-    assert!(answer.closes());
-    assert!(client.end().await.is_empty());
-}
-
-#[tokio::test]
 async fn a_half_sent_head_does_not_hold_the_end_up_longer_than_it_may() {
     let running = start(ServerOptions {
         patience: Patience {
