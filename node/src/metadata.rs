@@ -59,6 +59,10 @@ impl Metadata {
     /// Starts a barrier. Registers the read first: its view is not older than what is applied now.
     pub(crate) fn barrier(&self) -> Barrier {
         let guard = self.reads.register(self.applied_index());
+        if let Some(index) = self.handle.barrier_now() {
+            let round = Round::Done(Ok(index));
+            return Barrier { round, guard };
+        }
         let handle = self.handle.clone();
         let mut waiting = async move { handle.barrier().await }.boxed();
         // The first poll asks for the round; what is left to do meanwhile runs beside it.
@@ -100,6 +104,15 @@ impl Metadata {
         self.handle.local_view()
     }
 
+    /// This node's state as it is now, without a barrier, under the registration of a read that is
+    /// running.
+    pub(crate) fn view_now(&self, guard: Arc<ReadGuard>) -> RequestView {
+        RequestView {
+            tables: self.handle.local_view(),
+            guard,
+        }
+    }
+
     /// Executes a command exactly once.
     pub(crate) async fn execute(&self, command: Command) -> Result<Outcome, ExecuteError> {
         self.session.execute(command).await
@@ -125,6 +138,50 @@ impl std::fmt::Debug for Barrier {
 }
 
 impl RequestView {
+    /// Answers `query` from this view: at once if all that it reads is in memory, which is the rule,
+    /// otherwise on a thread that may wait for the disk. It may run twice; `context`, what it needs
+    /// beside the view, is handed back.
+    pub(crate) async fn decide<C, R>(
+        &self,
+        context: C,
+        query: impl FnOnce(&RequestView, &C) -> Result<R, Error> + Copy + Send + 'static,
+    ) -> Result<(C, R), Error>
+    where
+        C: Send + 'static,
+        R: Send + 'static,
+    {
+        let in_memory = self.tables.try_in_memory(|tables| {
+            let view = Self {
+                tables: tables.clone(),
+                guard: Arc::clone(&self.guard),
+            };
+            query(&view, &context)
+        });
+        match in_memory {
+            Some(answer) => answer.map(|answer| (context, answer)),
+            None => self.decide_on_disk(context, query).await,
+        }
+    }
+
+    /// Answers `query` on a thread that may wait for the disk: for what reads many rows.
+    pub(crate) async fn decide_on_disk<C, R>(
+        &self,
+        context: C,
+        query: impl FnOnce(&RequestView, &C) -> Result<R, Error> + Send + 'static,
+    ) -> Result<(C, R), Error>
+    where
+        C: Send + 'static,
+        R: Send + 'static,
+    {
+        let view = self.clone();
+        let answered = tokio::task::spawn_blocking(move || {
+            let answer = query(&view, &context);
+            answer.map(|answer| (context, answer))
+        });
+        // The thread panicked, or the process is going down.
+        answered.await.unwrap_or(Err(Error::Internal))
+    }
+
     /// The tables.
     pub(crate) fn tables(&self) -> &View {
         &self.tables

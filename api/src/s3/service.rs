@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_TYPE};
+use http::header::{CONNECTION, CONTENT_TYPE, EXPECT};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Version};
 use http_body::Body;
@@ -244,7 +244,8 @@ impl<G: ObjectGateway> Inner<G> {
         watch.record().status = Some(reply.status);
         reply.headers.insert(REQUEST_ID, id_header(id));
         reply.headers.insert(HOST_ID, self.host_id.clone());
-        if framing == Framing::Doubtful && parts.version <= Version::HTTP_11 {
+        let ends = framing == Framing::Doubtful || (expects_continue(parts) && !watch.has_body());
+        if ends && parts.version <= Version::HTTP_11 {
             reply.headers.insert(CONNECTION, CLOSE);
         }
         reply.into_response(watch)
@@ -281,6 +282,16 @@ const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 fn id_header(id: RequestId) -> HeaderValue {
     HeaderValue::try_from(id.to_string()).unwrap_or(HeaderValue::from_static("-"))
+}
+
+/// Whether the client waits for `100 Continue`. Before an empty body it never comes, and after a final
+/// answer in its place aws-cli misreads the next answer on the connection, for which it then waits a
+/// minute: such a connection is ended.
+fn expects_continue(parts: &Parts) -> bool {
+    parts
+        .headers
+        .get(EXPECT)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 fn refused(error: &AuthError, record: &mut RequestRecord) -> S3Error {

@@ -16,6 +16,10 @@ use crate::telemetry::{LogError, Logs, Metrics, MetricsError, RequestLog, report
 /// How long threads that block may hold the end of the process up.
 const LAST_BREATH: Duration = Duration::from_secs(1);
 
+/// Threads that wait for disks at most: a disk serves no more steps at once, and further ones would wait in
+/// its queue instead of ours. What waits for a thread is bounded by the connections.
+const BLOCKING_THREADS: usize = 128;
+
 /// Why a node did not start, or did not go on.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StartError {
@@ -68,6 +72,7 @@ fn start(loaded: Loaded, reload: Reload, ready: impl FnOnce(SocketAddr) + Send) 
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("node")
+        .max_blocking_threads(BLOCKING_THREADS)
         .build()
         .map_err(StartError::Runtime)?;
     let process = Process {

@@ -8,7 +8,9 @@ use raft_types::BucketId;
 use raft_types::records::BucketRecord;
 
 use super::errors::state_fault;
+use super::gateway::Gateway;
 use super::translate;
+use crate::metadata::RequestView;
 
 /// Whether a user may create buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +69,24 @@ pub(crate) fn usable_bucket(
         return Err(Error::AccessDenied);
     }
     Ok(UsableBucket { id, record })
+}
+
+impl Gateway {
+    /// The bucket, if the caller may use it; its name is handed back. See [`usable_bucket`].
+    pub(super) async fn usable(
+        &self,
+        view: &RequestView,
+        caller: &Caller,
+        bucket: BucketName,
+    ) -> Result<(BucketName, UsableBucket), Error> {
+        let context = (self.policy(), caller.clone(), bucket);
+        let ((.., bucket), usable) = view
+            .decide(context, |view, (policy, caller, bucket)| {
+                usable_bucket(&**policy, view.tables(), caller, bucket)
+            })
+            .await?;
+        Ok((bucket, usable))
+    }
 }
 
 fn missing(policy: &dyn AccessPolicy, caller: &Caller, bucket: &BucketName) -> Error {

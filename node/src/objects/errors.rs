@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use api::port::{Condition, Error, PartNumber, WriteConditions};
-use raft::ExecuteError;
+use raft::{ExecuteError, NotInMemory};
 use raft_machine::Fault;
 use raft_types::limits::MIN_PART_SIZE;
 use raft_types::{Outcome, Rejection};
@@ -23,6 +23,12 @@ pub(crate) fn unavailable() -> Error {
 
 /// The local state could not be read.
 pub(crate) fn state_fault(fault: Fault) -> Error {
+    if let Fault::Storage(storage) = &fault
+        && storage.source.is::<NotInMemory>()
+    {
+        // Nobody hears of it: the query is run again where it may wait for the disk.
+        return Error::Internal;
+    }
     tracing::error!(
         error = &fault as &dyn std::error::Error,
         "the state could not be read"

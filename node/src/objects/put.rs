@@ -33,6 +33,13 @@ pub(super) struct BodyOf<'a> {
     pub(super) order: OrderStamp,
 }
 
+/// What the state says to a PUT before its body is read.
+struct AcceptedPut {
+    bucket: UsableBucket,
+    key: ObjectKey,
+    backends: Vec<Arc<AttachedBackend>>,
+}
+
 impl Gateway {
     pub(super) async fn do_put_object<B: VerifiedBody>(
         &self,
@@ -41,12 +48,18 @@ impl Gateway {
         request: PutObject,
         body: B,
     ) -> Result<StoredObject, Error> {
-        let UsableBucket { id, record } =
-            usable_bucket(&*self.policy(), view.tables(), &caller, &request.bucket)?;
-        let key = translate::object_key(&request.key).ok_or(Error::Internal)?;
         self.check_size(body.length())?;
-        decide_early(view.tables(), id, &key, &request.conditions)?;
-        let backends = self.place(view.tables())?;
+        let ((_, caller, request), accepted) = view
+            .decide(
+                (self.clone(), caller, request),
+                |view, (gateway, caller, request)| gateway.accept_put(view, caller, request),
+            )
+            .await?;
+        let AcceptedPut {
+            bucket: UsableBucket { id, record },
+            key,
+            backends,
+        } = accepted;
         let order = self.order(view.read_index());
         // A body may take hours; a snapshot that old would pin files of the store.
         drop(view);
@@ -103,6 +116,23 @@ impl Gateway {
                 parts: None,
             }),
             encryption,
+        })
+    }
+
+    fn accept_put(
+        &self,
+        view: &RequestView,
+        caller: &Caller,
+        request: &PutObject,
+    ) -> Result<AcceptedPut, Error> {
+        let bucket = usable_bucket(&*self.policy(), view.tables(), caller, &request.bucket)?;
+        let key = translate::object_key(&request.key).ok_or(Error::Internal)?;
+        decide_early(view.tables(), bucket.id, &key, &request.conditions)?;
+        let backends = self.place(view.tables())?;
+        Ok(AcceptedPut {
+            bucket,
+            key,
+            backends,
         })
     }
 
