@@ -96,17 +96,13 @@ impl Tally {
     }
 
     /// Asserts that the faults have fired: of all points at most one in twenty was missed (jobs run
-    /// beside the workload, so two runs differ by a few boundaries), and every kind that is named was
-    /// cut at both of its sides.
+    /// beside the workload, so two runs differ by a few boundaries), and there was a cut at every kind
+    /// that is named.
     pub fn assert_fired(&self, kinds: &[&str]) {
         let points = self.cuts() as usize + self.missed.len();
         assert!(self.missed.len() * 20 <= points, "{self}\nmissed: {:#?}", self.missed);
         for kind in kinds {
-            let fired = self.cut.get(*kind);
-            assert!(
-                fired.is_some_and(|(before, after)| *before > 0 && *after > 0),
-                "no cut on both sides of {kind}: {self}"
-            );
+            assert!(self.cut.contains_key(*kind), "no cut at {kind}: {self}");
         }
     }
 }

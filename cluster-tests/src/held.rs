@@ -20,7 +20,7 @@ pub struct HeldPut {
 }
 
 impl HeldPut {
-    /// Sends the head and waits until the body is wanted.
+    /// Sends the head and waits until the body, which is not empty, is wanted.
     ///
     /// # Panics
     /// The node answers otherwise.

@@ -233,6 +233,11 @@ impl Node {
         fs::read_to_string(self.folder.path().join("holdfast.log")).unwrap_or_default()
     }
 
+    /// The last line that it has logged: of a process that ended, why.
+    pub fn last_words(&self) -> String {
+        self.log().lines().last().unwrap_or_default().to_owned()
+    }
+
     /// The status of an unsigned GET; `None` where nobody answers.
     pub async fn status_of(&self, path: &str) -> Option<u16> {
         Some(self.unsigned(path).await?.0)

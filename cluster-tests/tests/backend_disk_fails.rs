@@ -90,9 +90,9 @@ async fn a_failing_backend_refuses_writes_without_a_trace_and_takes_them_once_it
         return;
     };
     let s3 = node.client();
-    s3.put("/io", "").await.expect(200);
+    s3.put("/failing", "").await.expect(200);
     let old = rng.bytes(300_000);
-    s3.put("/io/old", old.clone()).await.expect(200);
+    s3.put("/failing/old", old.clone()).await.expect(200);
     // Each step of a put fails in its turn: the temporary file, its bytes, its sync, its name, the sync
     // of its folder.
     let steps = [OpClass::Name, OpClass::Write, OpClass::SyncFile, OpClass::SyncDir];
@@ -104,18 +104,18 @@ async fn a_failing_backend_refuses_writes_without_a_trace_and_takes_them_once_it
             let fault = Fault::new(class, "backend/.holdfast/**", Effect::Fail(error));
             let fault = disk.inject(fault).expect("a fault");
             eprintln!("{class:?} fails with {error:?} for {length} bytes");
-            s3.put("/io/new", rng.bytes(length)).await.expect(503);
-            s3.put("/io/old", rng.bytes(length)).await.expect(503);
+            s3.put("/failing/new", rng.bytes(length)).await.expect(503);
+            s3.put("/failing/old", rng.bytes(length)).await.expect(503);
             assert!(disk.fault_count(fault).expect("its count").fired > 0);
             disk.clear_faults().expect("a disk that is well");
-            s3.get("/io/new").await.expect(404);
-            assert!(s3.get("/io/old").await.expect(200).body == old);
+            s3.get("/failing/new").await.expect(404);
+            assert!(s3.get("/failing/old").await.expect(200).body == old);
             node.assert_no_orphans().await;
         }
         let body = rng.bytes(10_000);
-        s3.put("/io/new", body.clone()).await.expect(200);
-        assert!(s3.get("/io/new").await.expect(200).body == body);
-        s3.delete("/io/new").await.expect(204);
+        s3.put("/failing/new", body.clone()).await.expect(200);
+        assert!(s3.get("/failing/new").await.expect(200).body == body);
+        s3.delete("/failing/new").await.expect(204);
         node.assert_no_orphans().await;
     }
     assert_eq!(node.ended(), None);
@@ -129,26 +129,26 @@ async fn an_object_that_cannot_be_read_for_a_while_is_not_forgotten() {
         return;
     };
     let s3 = node.client();
-    s3.put("/io", "").await.expect(200);
+    s3.put("/failing", "").await.expect(200);
     let bodies = [rng.bytes(2_000), rng.bytes(3 << 20)];
     for (n, body) in bodies.iter().enumerate() {
-        s3.put(&format!("/io/{n}"), body.clone()).await.expect(200);
+        s3.put(&format!("/failing/{n}"), body.clone()).await.expect(200);
     }
     let fault = Fault::new(OpClass::Read, "backend/.holdfast/**", Effect::Fail(FaultError::Io));
     let fault = disk.inject(fault).expect("a fault");
     for n in 0..bodies.len() {
-        match s3.try_send(Method::GET, &format!("/io/{n}"), &[], &[], "").await {
+        match s3.try_send(Method::GET, &format!("/failing/{n}"), &[], &[], "").await {
             Ok(answer) => drop(answer.expect(503)),
             // A body that was begun breaks off with its connection.
             Err(_) => {}
         }
-        s3.head(&format!("/io/{n}")).await.expect(200);
+        s3.head(&format!("/failing/{n}")).await.expect(200);
     }
-    assert_eq!(s3.list("io").await, ["0", "1"]);
+    assert_eq!(s3.list("failing").await, ["0", "1"]);
     assert!(disk.fault_count(fault).expect("its count").fired > 0);
     disk.clear_faults().expect("a disk that is well");
     for (n, body) in bodies.iter().enumerate() {
-        assert!(s3.get(&format!("/io/{n}")).await.expect(200).body == *body);
+        assert!(s3.get(&format!("/failing/{n}")).await.expect(200).body == *body);
     }
     node.assert_no_orphans().await;
     assert_eq!(node.ended(), None);

@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use cluster_tests::cut::{Point, Tally, points};
-use cluster_tests::workload::{Run, Step, Stopped};
+use cluster_tests::workload::{Pace, Run, Step, Stopped};
 use cluster_tests::{Disk, Node, NodeConfig, Rng, say};
 use cluster_tests_powercut::{Boundary, CutPolicy};
 
@@ -27,6 +27,7 @@ async fn a_short_workload_survives_a_power_cut_at_every_sync_boundary() {
         test: "a_short_workload_survives_a_power_cut_at_every_sync_boundary",
         extra: "",
         steps: every_kind_of_change,
+        pace: Pace::OnceDeleted,
         cuts_at: |_| true,
         ordinary: usize::MAX,
     };
@@ -35,6 +36,38 @@ async fn a_short_workload_survives_a_power_cut_at_every_sync_boundary() {
         "fdatasync data/raftlog/*.log",
         "fdatasync backend/.holdfast/*/*/*/*.tmp",
     ]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn snapshots_and_a_purged_log_survive_a_power_cut_at_every_sync_boundary() {
+    let campaign = Campaign {
+        test: "snapshots_and_a_purged_log_survive_a_power_cut_at_every_sync_boundary",
+        // A snapshot after every second step or so, and no entry is kept that a snapshot holds.
+        extra: "metadata: {snapshot_entries: 4, snapshot_interval: 1ms, log_entries: 1, check_interval: 10ms}\n",
+        steps: some_changes,
+        // Snapshots are built and logs purged beside the requests.
+        pace: Pace::OnceQuiet,
+        cuts_at: |boundary| boundary.path.starts_with("data/"),
+        ordinary: 60,
+    };
+    let Some(tally) = campaign.run().await else { return };
+    tally.assert_fired(&[
+        "directory data/snapshots",
+        "fsync data/snapshots/*/snapshot.tmp",
+        "fdatasync data/state/*/*.sst",
+    ]);
+}
+
+/// Enough changes for several snapshots, the shortest possible.
+fn some_changes(rng: &mut Rng) -> Vec<Step> {
+    vec![
+        Step::CreateBucket,
+        Step::put("a", rng.bytes(100)),
+        Step::put("b", rng.bytes(200)),
+        Step::put("a", rng.bytes(300)),
+        Step::delete("b"),
+        Step::put("c", rng.bytes(400)),
+    ]
 }
 
 /// A change of every kind: a bucket, its first object (which makes its key), an overwrite, a body of
@@ -65,6 +98,7 @@ struct Campaign {
     /// Lines of the node's configuration.
     extra: &'static str,
     steps: fn(&mut Rng) -> Vec<Step>,
+    pace: Pace,
     /// Which boundaries are cut at.
     cuts_at: fn(&Boundary) -> bool,
     /// How many points the ordinary run cuts at.
@@ -139,7 +173,7 @@ impl Machine {
 
     fn next_run(&mut self) -> (Run, Vec<Step>) {
         self.runs += 1;
-        let run = Run::new(&format!("run-{}", self.runs));
+        let run = Run::new(&format!("run-{}", self.runs), self.campaign.pace);
         (run, (self.campaign.steps)(&mut self.rng))
     }
 

@@ -11,7 +11,7 @@ mod step;
 mod writer;
 
 pub use contents::{Body, Contents};
-pub use run::{Run, Stopped};
+pub use run::{Pace, Run, Stopped};
 pub use shown::{PartShown, Shown};
 pub use step::Step;
 pub use writer::Writer;

@@ -16,10 +16,20 @@ use crate::{backend, wait};
 /// How long the jobs may take to delete what a step has left.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// When the next step is taken, so that every run passes nearly the same sync boundaries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Once the jobs have deleted what the last one has left.
+    OnceDeleted,
+    /// Once the disk is quiet, too: whatever else goes on by itself has ended.
+    OnceQuiet,
+}
+
 /// One run of a workload in a bucket of its own.
 #[derive(Debug)]
 pub struct Run {
     bucket: String,
+    pace: Pace,
     /// What was acknowledged.
     contents: Contents,
     /// The ids of the open uploads.
@@ -39,16 +49,19 @@ pub enum Stopped {
 
 impl Run {
     /// A run in a bucket that is not there yet.
-    pub fn new(bucket: &str) -> Self {
+    pub fn new(bucket: &str, pace: Pace) -> Self {
         Self {
             bucket: bucket.to_owned(),
+            pace,
             contents: Contents::default(),
             ids: BTreeMap::new(),
         }
     }
 
-    /// Takes step after step, each after the jobs have deleted what the last one has left, so that
-    /// every run passes nearly the same sync boundaries.
+    /// Takes step after step.
+    ///
+    /// # Panics
+    /// An answer blames the client.
     pub async fn take(&mut self, steps: &[Step], node: &Node, disk: &Disk) -> Stopped {
         let s3 = node.client();
         for step in steps {
@@ -196,8 +209,16 @@ impl Run {
         format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>")
     }
 
-    /// Waits until the jobs have deleted what the last step has left; false once the power is off.
+    /// Waits until the next step may be taken; false once the power is off.
     async fn settle(&self, node: &Node, disk: &Disk) -> bool {
+        let deleted = self.settle_backend(node, disk).await;
+        if self.pace == Pace::OnceQuiet {
+            disk.quiet().await;
+        }
+        deleted && disk.is_on()
+    }
+
+    async fn settle_backend(&self, node: &Node, disk: &Disk) -> bool {
         let wanted = self.contents.attempts();
         wait::until("the end of what a step has left", PATIENCE, || async {
             if !disk.is_on() {
