@@ -1,7 +1,7 @@
 //! One node: a folder, a configuration, a process.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -14,6 +14,7 @@ use hyper_util::rt::TokioExecutor;
 use tempfile::TempDir;
 
 use crate::backend;
+use crate::port::Port;
 use crate::s3::Client;
 use crate::wait;
 
@@ -36,15 +37,18 @@ pub struct NodeConfig {
     pub data_dir: Option<PathBuf>,
     /// Where the backend lies; in the node's own folder by default.
     pub backend: Option<PathBuf>,
+    /// The file of the master key; a new one by default.
+    pub master_key: Option<PathBuf>,
 }
 
 /// A node and the folder that it lives in.
 #[derive(Debug)]
 pub struct Node {
     folder: TempDir,
-    address: SocketAddr,
+    port: Port,
     data_dir: PathBuf,
     backend: PathBuf,
+    master_key: PathBuf,
     process: Option<Child>,
     http: HttpClient<hyper_util::client::legacy::connect::HttpConnector, Empty<bytes::Bytes>>,
 }
@@ -62,12 +66,12 @@ impl Node {
             .clone()
             .unwrap_or_else(|| folder.path().join("backend"));
         fs::create_dir_all(&backend).expect("the backend's folder");
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let address = listener.local_addr().expect("its address");
-        let key = folder.path().join("master.key");
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).expect("randomness");
-        write_private(&key, &bytes);
+        let port = Port::reserve();
+        let address = port.address();
+        let key = config
+            .master_key
+            .clone()
+            .unwrap_or_else(|| new_key(&folder.path().join("master.key")));
         let yaml = format!(
             "server:\n  listen_addr: \"{address}\"\n\
              data_dir: {data}\n\
@@ -86,9 +90,10 @@ impl Node {
         let http = HttpClient::builder(TokioExecutor::new()).build_http();
         Self {
             folder,
-            address,
+            port,
             data_dir,
             backend,
+            master_key: key,
             process: None,
             http,
         }
@@ -122,14 +127,25 @@ impl Node {
     }
 
     /// Waits until it is ready.
+    ///
+    /// # Panics
+    /// Its process ends.
     pub async fn ready(&mut self) {
+        if let Some(status) = self.ready_or_ended().await {
+            panic!("the node ended with {status}:\n{}", self.log());
+        }
+    }
+
+    /// Waits until it is ready, or its process has ended by itself; then with its status.
+    pub async fn ready_or_ended(&mut self) -> Option<ExitStatus> {
         let begun = Instant::now();
         loop {
             if let Some(status) = self.ended() {
-                panic!("the node ended with {status}:\n{}", self.log());
+                self.process = None;
+                return Some(status);
             }
             if self.status_of("/health/ready").await == Some(200) {
-                return;
+                return None;
             }
             assert!(
                 begun.elapsed() < PATIENCE,
@@ -208,12 +224,12 @@ impl Node {
 
     /// A client with the tests' key.
     pub fn client(&self) -> Client {
-        Client::new(self.address, ACCESS_KEY, SECRET_KEY)
+        Client::new(self.address(), ACCESS_KEY, SECRET_KEY)
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.port.address()
     }
 
     /// Its data directory.
@@ -224,6 +240,11 @@ impl Node {
     /// The folder of its backend.
     pub fn backend(&self) -> &Path {
         &self.backend
+    }
+
+    /// The file of its master key.
+    pub fn master_key(&self) -> &Path {
+        &self.master_key
     }
 
     /// The folder of everything else of it.
@@ -239,6 +260,11 @@ impl Node {
     /// The metrics as they are served.
     pub async fn metrics(&self) -> String {
         self.unsigned("/metrics").await.expect("metrics").1
+    }
+
+    /// The last line that it has logged: of a process that ended, why.
+    pub fn last_words(&self) -> String {
+        self.log().lines().last().unwrap_or_default().to_owned()
     }
 
     /// The status of an unsigned GET; `None` where nobody answers.
@@ -263,7 +289,7 @@ impl Node {
     async fn unsigned(&self, path: &str) -> Option<(u16, String)> {
         let request = http::Request::builder()
             .method(Method::GET)
-            .uri(format!("http://{}{path}", self.address))
+            .uri(format!("http://{}{path}", self.address()))
             .body(Empty::new())
             .ok()?;
         let response = tokio::time::timeout(Duration::from_secs(10), self.http.request(request))
@@ -301,7 +327,7 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("--- log of the node at {} ---\n{}", self.address, self.log());
+            eprintln!("--- log of the node at {} ---\n{}", self.address(), self.log());
         }
         self.kill();
     }
@@ -321,6 +347,13 @@ pub fn binary() -> PathBuf {
         binary.display()
     );
     binary
+}
+
+fn new_key(path: &Path) -> PathBuf {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).expect("randomness");
+    write_private(path, &bytes);
+    path.to_owned()
 }
 
 fn write_private(path: &Path, content: &[u8]) {

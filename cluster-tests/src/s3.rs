@@ -1,6 +1,7 @@
 //! A small S3 client: signs by header, sends, and gives back what came, whatever it was.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
@@ -18,6 +19,10 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'~');
 const PATH: &AsciiSet = &QUERY.remove(b'/');
+
+/// How long an answer may take. Far above what a busy machine needs: a request that hangs fails its
+/// test instead of stopping it.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A client of one node with one key.
 #[derive(Debug, Clone)]
@@ -92,7 +97,10 @@ impl Client {
         }
     }
 
-    /// Sends a signed request; `None` where no answer came.
+    /// Sends a signed request.
+    ///
+    /// # Errors
+    /// No answer came.
     pub async fn try_send(
         &self,
         method: Method,
@@ -103,6 +111,12 @@ impl Client {
     ) -> Result<Answer, NoAnswer> {
         let body = body.into();
         let request = self.sign(method, path, query, headers, &body);
+        tokio::time::timeout(PATIENCE, self.exchange(request))
+            .await
+            .map_err(|_| NoAnswer(format!("nothing for {PATIENCE:?}")))?
+    }
+
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, NoAnswer> {
         let response = self
             .http
             .request(request)
@@ -174,7 +188,12 @@ impl Client {
         }
     }
 
-    fn sign(
+    /// Where it sends to.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn sign(
         &self,
         method: Method,
         path: &str,

@@ -1,7 +1,9 @@
 //! Clients that others wrote, as programs: found in the tests' Python environment or on the path.
 
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::node::{ACCESS_KEY, SECRET_KEY};
 
@@ -12,7 +14,10 @@ const SKIP_REPORT: &str = "HOLDFAST_SKIP_REPORT";
 /// Set where a missing client must fail the run instead of skipping a test.
 const REQUIRE: &str = "HOLDFAST_REQUIRE_CLIENTS";
 
-/// The program of this name, in the Python environment first.
+/// How often a program is asked whether it has ended.
+const POLL: Duration = Duration::from_millis(20);
+
+/// The program of this name, in the Python environment first; or the one at this path.
 pub fn find(name: &str) -> Option<PathBuf> {
     let venv = std::env::var_os(VENV).map(|venv| PathBuf::from(venv).join("bin"));
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -77,6 +82,50 @@ pub fn succeed(command: &mut Command) -> Output {
         String::from_utf8_lossy(&output.stderr)
     );
     output
+}
+
+/// Starts a program that writes its words to a file.
+pub fn start(command: &mut Command, log: &Path) -> Child {
+    let log = File::create(log).expect("a log");
+    let errors = log.try_clone().expect("a log");
+    command
+        .stdout(log)
+        .stderr(errors)
+        .spawn()
+        .expect("a started program")
+}
+
+/// Waits for the end of a program.
+///
+/// # Panics
+/// It does not end within `limit`; it is killed.
+#[track_caller]
+pub fn end_within(program: &mut Child, limit: Duration) -> ExitStatus {
+    let begun = Instant::now();
+    loop {
+        if let Some(status) = program.try_wait().expect("the state of the program") {
+            return status;
+        }
+        if begun.elapsed() >= limit {
+            program.kill().expect("SIGKILL");
+            panic!("a client did not come to an end within {limit:?}");
+        }
+        std::thread::sleep(POLL);
+    }
+}
+
+/// Runs a command to its end and expects success.
+///
+/// # Panics
+/// It fails, or does not end within `limit`.
+#[track_caller]
+pub fn succeed_within(command: &mut Command, limit: Duration) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("log");
+    let mut program = start(command, &log);
+    let status = end_within(&mut program, limit);
+    let words = fs::read_to_string(&log).unwrap_or_default();
+    assert!(status.success(), "{command:?} ended with {status}\n{words}");
 }
 
 /// Compares two trees byte for byte.

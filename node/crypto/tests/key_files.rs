@@ -182,6 +182,20 @@ fn a_created_key_file_is_private_readable_and_never_overwritten() {
 }
 
 #[test]
+fn what_a_crash_left_of_a_key_file_stops_no_later_try_and_is_never_a_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("secret");
+    fs::write(dir.path().join("secret.tmp"), "c29tZQ").unwrap();
+    create_key_file(&path).unwrap();
+    read_key_file(&path).unwrap();
+    let names: Vec<_> = fs::read_dir(dir.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names, ["secret"]);
+}
+
+#[test]
 fn the_inline_key_is_the_base64_of_32_bytes() {
     let raw = random_bytes();
     let inline = |text: &str| load(&InlineKey::new(Zeroizing::new(text.to_owned())));

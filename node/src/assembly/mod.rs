@@ -23,3 +23,5 @@ mod tests;
 pub(crate) use backends::Attacher;
 pub use running::RunningNode;
 pub use start::NodeAssembly;
+#[cfg(test)]
+pub(crate) use start::compaction;

@@ -11,7 +11,7 @@ use node_crypto::EncryptionDisabled;
 use node_crypto::frame::ChunkSize;
 use node_crypto::keys::LoadRequest;
 use parking_lot::Mutex;
-use raft::{Condition, Fatal, NodeOptions, OpenOptions, Session, SessionOptions, Store};
+use raft::{CompactionLimits, Condition, Fatal, NodeOptions, OpenOptions, Session, SessionOptions, Store};
 use raft_machine::queries;
 use raft_types::Incarnation;
 use raft_types::records::Identity;
@@ -21,7 +21,7 @@ use super::backends::Attacher;
 use super::gauges::Gauges;
 use super::running::{Parts, RunningNode};
 use super::{buckets, secret};
-use crate::config::{ClusterSettings, Config, EncryptionMode, NodeConfig};
+use crate::config::{ClusterSettings, Config, EncryptionMode, MetadataConfig, NodeConfig};
 use crate::identity_access::Grants;
 use crate::jobs::{JobParts, JobTimes, Jobs};
 use crate::keys::{BucketKeys, Sealing};
@@ -49,13 +49,13 @@ impl Assemble for NodeAssembly {
             cluster: settings,
         } = &config;
         let (fatal, failed) = fatal();
-        let node = open_metadata(local, fatal).await?;
+        let node = unless_failed(failed.clone(), open_metadata(local, fatal)).await?;
         let started = Started {
             local,
             settings,
-            failed,
+            failed: failed.clone(),
         };
-        match started.around(&node, self.observer).await {
+        match unless_failed(failed, started.around(&node, self.observer)).await {
             Ok((s3, parts)) => Ok(Assembled {
                 s3,
                 lifecycle: Arc::new(parts.running(node)),
@@ -237,14 +237,28 @@ async fn open_metadata(local: &NodeConfig, fatal: Fatal) -> Result<raft::Node, A
         fatal,
     };
     let store = tokio::task::spawn_blocking(move || Store::open(options)).await??;
+    let running = NodeOptions {
+        compaction: compaction(&local.metadata),
+        ..NodeOptions::default()
+    };
     let node = match store.condition() {
-        Condition::Pristine | Condition::HalfBootstrapped(_) => {
-            store.bootstrap(NodeOptions::default()).await?
-        }
-        Condition::Member(_) => store.start(NodeOptions::default()).await?,
+        Condition::Pristine | Condition::HalfBootstrapped(_) => store.bootstrap(running).await?,
+        Condition::Member(_) => store.start(running).await?,
     };
     node.wait_until_recovered(RECOVERY_LIMIT).await?;
     Ok(node)
+}
+
+pub(crate) fn compaction(metadata: &MetadataConfig) -> CompactionLimits {
+    CompactionLimits {
+        snapshot_entries: metadata.snapshot_entries,
+        snapshot_bytes: metadata.snapshot_size,
+        snapshot_interval: metadata.snapshot_interval,
+        keep_entries: metadata.log_entries,
+        keep_bytes: metadata.log_size,
+        check_interval: metadata.check_interval,
+        ..CompactionLimits::default()
+    }
 }
 
 /// A way out of the process that first says why, and then does not wait for anybody.
@@ -255,6 +269,27 @@ fn fatal() -> (Fatal, watch::Receiver<Option<String>>) {
         sender.send_replace(Some(cause.to_string()));
     });
     (fatal, receiver)
+}
+
+/// What `work` comes to, or why the metadata cannot go on as soon as that is known: everything else waits
+/// for it in vain and would blame the wait.
+async fn unless_failed<T>(
+    mut failed: watch::Receiver<Option<String>>,
+    work: impl Future<Output = Result<T, AssembleError>>,
+) -> Result<T, AssembleError> {
+    let cause = async move {
+        let found = failed.wait_for(Option::is_some).await.map(|cause| cause.clone());
+        match found {
+            Ok(cause) => cause.unwrap_or_default(),
+            // Nobody is left who could say anything.
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        cause = cause => Err(cause.into()),
+        result = work => result,
+    }
 }
 
 fn sealing(

@@ -48,8 +48,8 @@ pub use effective::{Difference, Effective, REDACTED, TakesEffect};
 pub use forms::{ListenAddr, ListenHost};
 pub use master_key::MasterKeySource;
 pub use node::{
-    HttpProtocols, LogFormat, LogLevel, LoggingConfig, MetricsConfig, NodeConfig, RootAnswer, ServerConfig,
-    TlsConfig, TlsVersion,
+    HttpProtocols, LogFormat, LogLevel, LoggingConfig, MetadataConfig, MetricsConfig, NodeConfig, RootAnswer,
+    ServerConfig, TlsConfig, TlsVersion,
 };
 pub use places::Places;
 pub use problem::{Problem, Problems, Warning};

@@ -15,6 +15,8 @@ pub struct NodeConfig {
     pub name: NodeName,
     /// Folder of the metadata; absolute.
     pub data_dir: PathBuf,
+    /// Their snapshots and their log.
+    pub metadata: MetadataConfig,
     /// The S3 listener.
     pub server: ServerConfig,
     /// Where metrics are served; `None` when they are not.
@@ -31,6 +33,23 @@ impl NodeConfig {
     pub fn reserved_bucket_names(&self) -> Vec<String> {
         super::build::reserved_names(self.metrics.as_ref())
     }
+}
+
+/// Snapshots of the metadata, and the log that is kept beside them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetadataConfig {
+    /// Entries after which another snapshot is built.
+    pub snapshot_entries: u64,
+    /// Bytes of log after which another snapshot is built.
+    pub snapshot_size: u64,
+    /// Shortest time between two snapshots.
+    pub snapshot_interval: Duration,
+    /// Entries that are kept although a snapshot holds them.
+    pub log_entries: u64,
+    /// Their bytes at most.
+    pub log_size: u64,
+    /// How often these limits are looked at.
+    pub check_interval: Duration,
 }
 
 /// The S3 listener.

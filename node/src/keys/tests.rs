@@ -92,6 +92,9 @@ async fn the_keyring_lies_on_two_backends_and_on_others_where_one_of_them_fails(
 async fn older_keyrings_that_cannot_be_removed_do_not_hold_up_a_new_key() {
     let world = World::new().await;
     world.put("k", &bytes(1, 100)).await.unwrap();
+    world.delete("k").await.unwrap();
+    world.delete_bucket().await.unwrap();
+    world.create_bucket().await;
     on_keyrings(
         &world,
         0,
@@ -99,10 +102,6 @@ async fn older_keyrings_that_cannot_be_removed_do_not_hold_up_a_new_key() {
         When::First(1),
         Fault::FailBefore(|| ErrorKind::Denied),
     );
-    world.keys.write_keyring().await.unwrap();
-    world.delete("k").await.unwrap();
-    world.delete_bucket().await.unwrap();
-    world.create_bucket().await;
     world.put("k", &bytes(2, 100)).await.unwrap();
     assert_eq!(keyrings(&world, 0).len(), 2);
     world.keys.write_keyring().await.unwrap();

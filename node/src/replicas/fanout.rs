@@ -26,31 +26,34 @@ pub(super) struct Destination {
 #[derive(Debug)]
 pub(super) struct FanOut {
     running: Vec<Running>,
-    failed: Vec<Failed>,
+    /// Puts that took no more: they end with the reason.
+    failed: Vec<PutTask>,
 }
 
-/// An attempt whose backend took no more; its put has ended with the reason.
-#[derive(Debug)]
-struct Failed {
-    put: PutTask,
-    destination: Destination,
-}
-
-/// Dropped in the order of its fields: the put is told to end before its attempt is handed over.
 #[derive(Debug)]
 struct Running {
     writer: BodyWriter,
     put: PutTask,
-    destination: Destination,
 }
 
-/// The task of one put, ended when it is dropped.
+/// The task of one put, which gives its destination back. It holds the attempt's ticket: a put that
+/// nobody waits for any more goes on until its backend has answered, and the attempt is handed over
+/// only then. Handed over before, its bytes could arrive after their deletion, and stay.
 #[derive(Debug)]
-struct PutTask(JoinHandle<node_backend::Result<Stored>>);
+struct PutTask(JoinHandle<(Destination, node_backend::Result<Stored>)>);
 
-impl Drop for PutTask {
-    fn drop(&mut self) {
-        self.0.abort();
+impl PutTask {
+    fn start(destination: Destination, body: Body, options: PutOptions) -> Self {
+        Self(tokio::spawn(async move {
+            let backend = &destination.backend.backend;
+            let result = backend.put(&destination.key, body, options).await;
+            (destination, result)
+        }))
+    }
+
+    /// `None` where it panicked, which the panic hook has told the operator, or ends with the process.
+    async fn end(self) -> Option<(Destination, node_backend::Result<Stored>)> {
+        self.0.await.ok()
     }
 }
 
@@ -72,16 +75,8 @@ impl FanOut {
             .into_iter()
             .map(|destination| {
                 let (writer, body) = Body::channel(stored);
-                let backend = Arc::clone(&destination.backend.backend);
-                let key = destination.key.clone();
-                let put = PutTask(tokio::spawn(async move {
-                    backend.put(&key, body, PutOptions::default()).await
-                }));
-                Running {
-                    destination,
-                    writer,
-                    put,
-                }
+                let put = PutTask::start(destination, body, PutOptions::default());
+                Running { writer, put }
             })
             .collect();
         Self {
@@ -104,20 +99,15 @@ impl FanOut {
             .drain(..)
             .partition(|_| sent.next().is_some_and(|result| result.is_ok()));
         self.running = running;
-        self.failed.extend(
-            failed
-                .into_iter()
-                .map(|Running { destination, put, .. }| Failed { destination, put }),
-        );
+        self.failed.extend(failed.into_iter().map(|running| running.put));
         !self.running.is_empty()
     }
 
     /// Why the puts that took no more have failed. The tickets of all attempts give them up.
     pub(super) async fn cause(self) -> Option<node_backend::Error> {
         let mut cause = None;
-        for failed in self.failed {
-            let mut put = failed.put;
-            if let Ok(Err(error)) = (&mut put.0).await {
+        for put in self.failed {
+            if let Some((_, Err(error))) = put.end().await {
                 cause = Some(error);
             }
         }
@@ -127,28 +117,18 @@ impl FanOut {
     /// Waits for all puts and sorts them by what the backends confirm.
     pub(super) async fn finish(self, stored: u64, checksum: Crc64) -> Finished {
         let mut finished = Finished::default();
-        for Failed { destination, put } in self.failed {
-            let mut put = put;
-            let cause = (&mut put.0).await.ok().and_then(Result::err);
-            finished.fail(destination, cause);
-        }
-        let results = join_all(self.running.into_iter().map(|running| async move {
-            let Running {
-                destination,
-                writer,
-                mut put,
-            } = running;
-            drop(writer);
-            let result = (&mut put.0).await;
-            (destination, result)
-        }))
-        .await;
-        for (destination, result) in results {
-            match result {
-                Ok(result) => finished.take(destination, result, stored, checksum).await,
-                // The task was cancelled or panicked; the panic hook has told the operator.
-                Err(_) => finished.fail(destination, None),
+        for put in self.failed {
+            if let Some((destination, result)) = put.end().await {
+                finished.fail(destination, result.err());
             }
+        }
+        let ended = join_all(self.running.into_iter().map(|running| {
+            let Running { writer, put } = running;
+            drop(writer);
+            put.end()
+        }));
+        for (destination, result) in ended.await.into_iter().flatten() {
+            finished.take(destination, result, stored, checksum).await;
         }
         finished
     }
@@ -162,20 +142,11 @@ impl Finished {
             checksum: Some(checksum),
             ..PutOptions::default()
         };
-        let results = join_all(destinations.into_iter().map(|destination| {
-            let body = Body::from_bytes(bytes.clone());
-            async move {
-                let result = destination
-                    .backend
-                    .backend
-                    .put(&destination.key, body, options)
-                    .await;
-                (destination, result)
-            }
-        }))
-        .await;
+        let puts = destinations
+            .into_iter()
+            .map(|destination| PutTask::start(destination, Body::from_bytes(bytes.clone()), options).end());
         let mut finished = Self::default();
-        for (destination, result) in results {
+        for (destination, result) in join_all(puts).await.into_iter().flatten() {
             finished.take(destination, result, stored, checksum).await;
         }
         finished

@@ -1,6 +1,6 @@
 //! Files that hold one 32-byte key.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -91,7 +91,8 @@ pub fn read_key_file(path: &Path) -> Result<SecretKey, KeyFileError> {
 }
 
 /// Draws a key and writes it to a new file of mode 0600, as base64 with a line end. The file and
-/// its name are on disk when this returns.
+/// its name are on disk when this returns; before, the name does not stand for a part of a key, however
+/// the process or the machine ends.
 ///
 /// # Errors
 /// The file exists already, or cannot be written.
@@ -109,21 +110,35 @@ pub fn create_key_file(path: &Path) -> Result<(), KeyFileError> {
     if let Some(end) = text.last_mut() {
         *end = b'\n';
     }
+    write_new(path, text.as_slice()).map_err(io)
+}
+
+/// Writes a file under a temporary name first, and links it: a link never replaces what is there.
+fn write_new(path: &Path, contents: &[u8]) -> io::Result<()> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".tmp");
+    let temporary = Path::new(&temporary);
+    // What a crash left of an earlier try was never a key.
+    match fs::remove_file(temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(path)
-        .map_err(io)?;
-    file.write_all(text.as_slice()).map_err(io)?;
-    file.sync_all().map_err(io)?;
+        .open(temporary)?;
+    file.write_all(contents)?;
+    file.sync_all()?;
+    drop(file);
+    let linked = fs::hard_link(temporary, path);
+    fs::remove_file(temporary)?;
+    linked?;
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(io)
+    File::open(folder).and_then(|folder| folder.sync_all())
 }
 
 /// Reads the base64 of 32 bytes, as configurations hold it.

@@ -8,8 +8,8 @@ use super::{Findings, climbs, invalid_name};
 use crate::config::forms::ListenAddr;
 use crate::config::master_key;
 use crate::config::node::{
-    HttpProtocols, LogFormat, LogLevel, LoggingConfig, MetricsConfig, NodeConfig, RootAnswer, ServerConfig,
-    TlsConfig, TlsVersion,
+    HttpProtocols, LogFormat, LogLevel, LoggingConfig, MetadataConfig, MetricsConfig, NodeConfig, RootAnswer,
+    ServerConfig, TlsConfig, TlsVersion,
 };
 use crate::config::tree::Section;
 use crate::http::tls;
@@ -46,11 +46,26 @@ pub(super) fn build(root: &Section, findings: &mut Findings) -> Option<NodeConfi
     Some(NodeConfig {
         name,
         data_dir,
+        metadata: metadata(&root.section("metadata")),
         server,
         metrics,
         logging: logging(&root.section("logging")),
         master_key,
     })
+}
+
+fn metadata(section: &Section) -> MetadataConfig {
+    let count = |key: &str| section.count(key).unwrap_or_default();
+    let size = |key: &str| section.size(key).unwrap_or_default();
+    let time = |key: &str| section.time(key).unwrap_or_default();
+    MetadataConfig {
+        snapshot_entries: count("snapshot_entries"),
+        snapshot_size: size("snapshot_size"),
+        snapshot_interval: time("snapshot_interval"),
+        log_entries: count("log_entries"),
+        log_size: size("log_size"),
+        check_interval: time("check_interval"),
+    }
 }
 
 fn server(section: &Section, findings: &mut Findings) -> ServerConfig {

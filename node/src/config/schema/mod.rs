@@ -8,6 +8,7 @@
 mod access;
 mod jobs;
 mod later;
+mod metadata;
 mod server;
 mod storage;
 mod telemetry;
@@ -219,6 +220,7 @@ pub(crate) const ROOT: &[Key] = &[
     Key::new("node_name", Form::Text, "Name of this node. A cluster of one may change it.")
         .default("node-1")
         .local(),
+    Key::new("metadata", Form::Section(metadata::METADATA), "Snapshots of the metadata, and the log that is kept beside them."),
     Key::new("buckets", Form::Sections(access::BUCKET), "Buckets that exist from the first start on, each with keys of its own.")
         .live(),
     Key::new("users", Form::Sections(access::USER), "Users and the buckets that they may use.").live(),

@@ -44,6 +44,13 @@ const PRINTED: &str = r#"server:
   root_health: false
 data_dir: /var/lib/holdfast
 node_name: node-1
+metadata:
+  snapshot_entries: 200000
+  snapshot_size: 256MiB
+  snapshot_interval: 1m
+  log_entries: 1000000
+  log_size: 1GiB
+  check_interval: 1s
 buckets:
   - name: photos
     credentials:

@@ -30,6 +30,11 @@ fn a_minimal_configuration_gets_the_documented_defaults() {
             format: LogFormat::Json
         }
     );
+    // The limits of the design, which the metadata has by itself too.
+    assert_eq!(
+        crate::assembly::compaction(&node.metadata),
+        raft::CompactionLimits::default()
+    );
     assert_eq!(cluster.max_object_size, 5 << 30);
     assert_eq!(
         cluster.encryption,
