@@ -1,62 +1,14 @@
 //! Mistakes of ours: what a client is told, and what stands in the log.
 
-use std::io::Write;
-use std::sync::Arc;
-
 use api::s3::{Ending, ErrorCode};
 use http::StatusCode;
 use http_body_util::BodyExt as _;
-use parking_lot::Mutex;
-use tracing_subscriber::fmt::MakeWriter;
 
 use crate::support::House;
 use crate::support::ask::{ALICE, Ask};
 use crate::support::gateway::BrokenRead;
+use crate::support::log;
 use crate::support::wire::{Wire, bytes};
-
-/// What was logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
-
-impl Log {
-    /// Logs what this thread says at `level` and above.
-    fn begin(level: tracing::Level) -> (Self, tracing::subscriber::DefaultGuard) {
-        let log = Self::default();
-        let subscriber = tracing_subscriber::fmt()
-            .json()
-            .with_max_level(level)
-            .with_writer(log.clone())
-            .finish();
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    fn lines(&self) -> Vec<serde_json::Value> {
-        let bytes = self.0.lock().clone();
-        let text = String::from_utf8(bytes).expect("text");
-        text.lines()
-            .map(|line| serde_json::from_str(line).expect("an object"))
-            .collect()
-    }
-}
 
 #[tokio::test]
 async fn sec_24_a_panic_ends_one_request_with_a_whole_error_and_its_connection() {
@@ -97,13 +49,12 @@ async fn what_is_logged_of_a_broken_answer_names_nothing_of_the_user() {
     let house = House::with_books();
     house.gateway.store("books", "a key of the user's", vec![7; 3000]);
     house.gateway.state().broken_reads = Some((1, BrokenRead::Stops));
-    let (log, _guard) = Log::begin(tracing::Level::INFO);
     let request = Ask::get("/books/a%20key%20of%20the%20user%27s")
         .sign(ALICE)
         .request;
     let answer = house.service.handle(request).await;
     answer.into_body().collect().await.unwrap_err();
-    let lines = log.lines();
+    let lines = log::lines();
     assert_eq!(lines.len(), 1, "{lines:?}");
     let text = lines[0].to_string();
     for hidden in ["a key of", "a%20key", "books", ALICE.access_key, ALICE.secret] {

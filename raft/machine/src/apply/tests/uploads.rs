@@ -415,3 +415,33 @@ fn a_range_never_shows_a_part_that_is_not_listed_even_before_it_is_released() {
     machine.release_all(100);
     assert_eq!(resolve(&machine), before);
 }
+
+#[test]
+fn a_step_of_a_release_that_takes_the_last_item_finishes() {
+    let mut machine = Machine::ready();
+    for parts in 1..4 {
+        let target = machine.create_upload("key");
+        for number in 1..=parts {
+            machine.put_part(&target, number, 10);
+        }
+        machine.done(Command::AbortUpload(AbortUpload { target }));
+        assert_eq!(machine.release_all(1), usize::from(parts), "one part at a time");
+    }
+    let bucket = machine.bucket;
+    machine.create_upload("one");
+    machine.create_upload("two");
+    machine.done(Command::DeleteBucket(raft_types::commands::DeleteBucket {
+        bucket,
+    }));
+    assert_eq!(machine.release_all(2), 1, "both uploads of a bucket");
+    let session = machine.session.clone();
+    machine.session = machine.open_session(1, 2);
+    let left = (1..session.next).filter(|seq| {
+        queries::outcome(&machine.tables, session.id, *seq)
+            .unwrap()
+            .is_some()
+    });
+    let left = left.count() as u32;
+    assert!(left > 0);
+    assert_eq!(machine.release_all(left), 1, "all outcomes of a session");
+}
