@@ -51,6 +51,7 @@ verify: build-deps
 fix: build-deps
 	$(CARGO) clippy --workspace --all-targets --fix --allow-dirty --allow-staged
 	$(CARGO) fmt --all
+	UPDATE_REFERENCE=1 $(CARGO) test --package node --lib --quiet reference_page
 
 # Side by side with nginx, in one run; the report goes to target/bench.
 bench: bench-deps release

@@ -197,6 +197,7 @@ impl<G: ObjectGateway> Inner<G> {
     ) -> Result<(G::View, Caller, VerifiedAuth), S3Error> {
         // Nobody may do anything anonymously, so there is nothing to ask the node.
         let Some(access_key) = auth.access_key() else {
+            record.unauthenticated = Some("missing_credentials");
             return Err(ErrorCode::AccessDenied.into());
         };
         let barrier = self.gateway.begin(info);

@@ -307,7 +307,15 @@ async fn every_request_is_told_to_the_observer_once_it_is_over() {
         (Some(ErrorCode::InvalidAccessKeyId), Some("unknown_access_key"))
     );
     assert_eq!(record.user, None);
-    assert_eq!(house.records.count(), 4);
+    crate::support::ask::send(&house.service, Ask::get("/books/k").unsigned())
+        .await
+        .expect(403);
+    let record = house.records.last();
+    assert_eq!(
+        (record.error, record.unauthenticated),
+        (Some(ErrorCode::AccessDenied), Some("missing_credentials"))
+    );
+    assert_eq!(house.records.count(), 5);
 
     // A read that breaks off, and one whose client leaves.
     house.gateway.store("books", "large", vec![1; 5000]);

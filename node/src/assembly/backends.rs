@@ -258,3 +258,34 @@ async fn open(settings: &BackendSettings, limit: Duration) -> Result<Arc<dyn Bac
 fn decorated(backend: impl Backend, limit: Duration) -> Arc<dyn Backend> {
     Arc::new(Observe::new(Timeout::new(backend, limit), BACKEND_METRICS))
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+mod tests {
+    use super::*;
+    use crate::config::Loader;
+
+    #[tokio::test]
+    async fn every_kind_of_backend_is_bounded_by_the_timeout_of_the_settings() {
+        let folder = tempfile::tempdir().unwrap();
+        let yaml = format!(
+            "server: {{backend_timeout: 7s}}\nbackends: [{{name: a, type: memory}}, {{name: b, path: {}}}]",
+            folder.path().display()
+        );
+        let loaded = Loader::new().text("test.yaml", &yaml).load().unwrap();
+        let settings = loaded.config.cluster;
+        for backend in &settings.backends {
+            let opened = open(backend, settings.backend_timeout).await.unwrap();
+            let stack = format!("{opened:?}");
+            assert!(
+                stack.contains("Timeout") && stack.contains("limit: 7s"),
+                "{stack}"
+            );
+        }
+    }
+}

@@ -27,7 +27,7 @@ pub(super) const METRICS: &[Key] = &[
     Key::new(
         "address",
         Form::Address,
-        "A listener of its own for metrics and health. Without it they are on the S3 listener.",
+        "A listener of its own for metrics and health, without TLS. Without it they are on the S3 listener.",
     )
     .aliases(&["listen"])
     .local(),
