@@ -54,5 +54,6 @@ fix: build-deps
 
 # Side by side with nginx, in one run; the report goes to target/bench.
 bench: bench-deps release
+	$(CARGO) build --release --locked --package node --package raft --bin holdfast --bin raft-state-size
 	$(CARGO) build --release --locked --package cluster-tests-bench
-	"$(CARGO_TARGET_DIR)/release/holdfast-bench" suite --holdfast "$(CARGO_TARGET_DIR)/release/holdfast" --out "$(CARGO_TARGET_DIR)/bench" $(BENCH_ARGS)
+	"$(CARGO_TARGET_DIR)/release/holdfast-bench" suite --holdfast "$(CARGO_TARGET_DIR)/release/holdfast" --state-size "$(CARGO_TARGET_DIR)/release/raft-state-size" --out "$(CARGO_TARGET_DIR)/bench" $(BENCH_ARGS)

@@ -29,3 +29,11 @@ mod keys;
 mod metadata;
 mod objects;
 mod replicas;
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+mod testing;

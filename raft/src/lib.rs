@@ -60,4 +60,4 @@ pub use handle::{
 };
 pub use node::{Node, NodeOptions};
 pub use session::{ExecuteError, OpenSessionError, Session, SessionOptions};
-pub use state::View;
+pub use state::{NotInMemory, View};

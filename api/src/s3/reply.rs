@@ -11,7 +11,6 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Interval, MissedTickBehavior};
-use tracing::Span;
 
 use super::code::ErrorCode;
 use super::observe::Watch;
@@ -57,8 +56,6 @@ pub(crate) struct KeepAlive {
 pub struct ReplyBody<R> {
     content: Content<R>,
     watch: Option<Watch>,
-    /// That of the request.
-    span: Span,
 }
 
 /// As many headers as most answers have, so that the map does not grow while they are set.
@@ -101,11 +98,10 @@ impl<R> Reply<R> {
     }
 
     /// The body as hyper takes it, watched until it ends.
-    pub(crate) fn into_response(self, watch: Watch, span: Span) -> http::Response<ReplyBody<R>> {
+    pub(crate) fn into_response(self, watch: Watch) -> http::Response<ReplyBody<R>> {
         let mut response = http::Response::new(ReplyBody {
             content: self.content,
             watch: Some(watch),
-            span,
         });
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
@@ -159,11 +155,7 @@ where
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, port::Error>>> {
         let this = self.get_mut();
-        let next = {
-            let _entered = this.span.enter();
-            ready!(this.content.poll_next(context))
-        };
-        let (bytes, error) = match next {
+        let (bytes, error) = match ready!(this.content.poll_next(context)) {
             None => return Poll::Ready(None),
             Some(Ok(next)) => next,
             Some(Err(error)) => {

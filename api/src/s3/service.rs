@@ -10,11 +10,10 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::header::{CONNECTION, CONTENT_TYPE};
+use http::header::{CONNECTION, CONTENT_TYPE, EXPECT};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Version};
 use http_body::Body;
-use tracing::{Instrument as _, Span};
 
 use super::auth::{AuthConfig, AuthError, AuthRequest, SigningKeys, VerifiedAuth, parse};
 use super::body::BodyResources;
@@ -101,10 +100,9 @@ impl<G: ObjectGateway> S3Service<G> {
     {
         let (parts, body) = request.into_parts();
         let (body, progress) = Tracked::new(body);
-        let id = self.inner.ids.next();
-        // Whatever is logged while this request is handled says which one it was. At this level each
-        // request has a line of its own anyway; above it the span costs one load.
-        let span = tracing::info_span!("request", request_id = %id);
+        // Whoever took the request in may have named it already, so that its own lines say the same.
+        let named = parts.extensions.get::<RequestId>().copied();
+        let id = named.unwrap_or_else(|| self.inner.ids.next());
         let mut watch = Watch::new(
             Arc::clone(&self.inner.observer),
             id,
@@ -113,11 +111,11 @@ impl<G: ObjectGateway> S3Service<G> {
         );
         // A mistake of ours ends one request. Its state is thrown away, and so is its connection.
         let answering = AssertUnwindSafe(self.inner.answer(&parts, body, watch.record())).catch_unwind();
-        let outcome = match answering.instrument(span.clone()).await {
+        let outcome = match answering.await {
             Ok(outcome) => outcome,
             Err(_) => Err(S3Error::new(ErrorCode::InternalError).close()),
         };
-        self.inner.finish(&parts, outcome, watch, span)
+        self.inner.finish(&parts, outcome, watch)
     }
 }
 
@@ -229,7 +227,6 @@ impl<G: ObjectGateway> Inner<G> {
         parts: &Parts,
         outcome: Result<Reply<G::ReadBody>, S3Error>,
         mut watch: Watch,
-        span: Span,
     ) -> Answer<G> {
         let id = watch.record().id;
         let mut framing = if watch.body_ended() {
@@ -247,10 +244,11 @@ impl<G: ObjectGateway> Inner<G> {
         watch.record().status = Some(reply.status);
         reply.headers.insert(REQUEST_ID, id_header(id));
         reply.headers.insert(HOST_ID, self.host_id.clone());
-        if framing == Framing::Doubtful && parts.version <= Version::HTTP_11 {
+        let ends = framing == Framing::Doubtful || (expects_continue(parts) && !watch.has_body());
+        if ends && parts.version <= Version::HTTP_11 {
             reply.headers.insert(CONNECTION, CLOSE);
         }
-        reply.into_response(watch, span)
+        reply.into_response(watch)
     }
 
     /// The answer that tells an error.
@@ -286,19 +284,39 @@ fn id_header(id: RequestId) -> HeaderValue {
     HeaderValue::from_bytes(&id.digits()).unwrap_or(HeaderValue::from_static("-"))
 }
 
+/// Whether the client waits for `100 Continue`. Before an empty body it never comes, and after a final
+/// answer in its place aws-cli misreads the next answer on the connection, for which it then waits a
+/// minute: such a connection is ended.
+fn expects_continue(parts: &Parts) -> bool {
+    parts
+        .headers
+        .get(EXPECT)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
+
 fn refused(error: &AuthError, record: &mut RequestRecord) -> S3Error {
     record.unauthenticated = Some(error.reason());
     error.into()
 }
 
-/// Ids of requests: distinct within a process, and most likely among all.
-struct RequestIds {
+/// Ids of requests: distinct within a process, and most likely among all. A listener that draws them
+/// itself hands each on as an extension of its request.
+#[derive(Debug)]
+pub struct RequestIds {
     seed: u64,
     count: AtomicU64,
 }
 
+impl Default for RequestIds {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl RequestIds {
-    fn new() -> Self {
+    /// Begins with a number drawn at random.
+    #[must_use]
+    pub fn new() -> Self {
         // Without randomness ids would repeat from boot to boot, which only confuses who reads logs.
         Self {
             seed: getrandom::u64().unwrap_or_default(),
@@ -307,7 +325,7 @@ impl RequestIds {
     }
 
     /// A permutation of all numbers (the finaliser of SplitMix64), so that none comes twice.
-    fn next(&self) -> RequestId {
+    pub fn next(&self) -> RequestId {
         let count = self.count.fetch_add(1, Ordering::Relaxed);
         let mut mixed = self.seed.wrapping_add(count.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

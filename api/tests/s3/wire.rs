@@ -102,6 +102,33 @@ async fn a_client_that_waits_is_told_to_go_on_only_once_it_is_known() {
     assert_eq!(house.gateway.object("k").unwrap(), "new");
 }
 
+/// aws-cli takes the next answer on such a connection for a continuation of this one.
+#[tokio::test]
+async fn a_connection_ends_where_an_answer_came_in_place_of_a_continue() {
+    let house = house();
+    let waiting = Ask::put("/books/empty", "")
+        .header("expect", "100-continue")
+        .sign(ALICE)
+        .request;
+    let mut wire = Wire::open(&house);
+    wire.write(bytes(&waiting, b"")).await;
+    let answer = wire.read_to_close().await;
+    assert!(
+        answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("connection: close\r\n"),
+        "{answer}"
+    );
+
+    // Who did not wait goes on.
+    let mut wire = Wire::open(&house);
+    wire.write(bytes(&Ask::put("/books/empty", "").sign(ALICE).request, b""))
+        .await;
+    let answer = wire.read_answer().await;
+    assert!(
+        answer.starts_with("HTTP/1.1 200 OK\r\n") && !answer.contains("connection: close"),
+        "{answer}"
+    );
+}
+
 #[tokio::test]
 async fn a_connection_is_closed_when_a_body_was_not_read() {
     let house = house();

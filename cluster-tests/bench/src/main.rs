@@ -15,9 +15,9 @@ mod wire;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::suite::Plan;
+use crate::suite::{Part, Plan};
 
 /// Measures Holdfast beside what it is compared with.
 #[derive(Parser)]
@@ -34,6 +34,9 @@ enum Command {
         /// The binary under test.
         #[arg(long)]
         holdfast: PathBuf,
+        /// The binary that measures the state; of the same build.
+        #[arg(long)]
+        state_size: PathBuf,
         /// Folder of the report.
         #[arg(long)]
         out: PathBuf,
@@ -49,25 +52,32 @@ enum Command {
         /// Rounds of each side.
         #[arg(long, default_value_t = 3)]
         rounds: usize,
-        /// Objects of the large bucket; 0 leaves its figures out.
+        /// Objects of the large bucket.
         #[arg(long, default_value_t = 1_000_000)]
         objects: usize,
+        /// Measure only these, separated by commas.
+        #[arg(long, value_enum, value_delimiter = ',', default_values_t = Part::value_variants().to_vec())]
+        only: Vec<Part>,
     },
 }
 
 fn main() -> ExitCode {
     let Command::Suite {
         holdfast,
+        state_size,
         out,
         disk,
         memory,
         seconds,
         rounds,
         objects,
+        only,
     } = Arguments::parse().command;
     let own = format!("holdfast-bench-{}", std::process::id());
     let plan = Plan {
+        parts: only,
         holdfast,
+        state_size,
         disk: disk.join(&own),
         memory: memory.join(&own),
         seconds,

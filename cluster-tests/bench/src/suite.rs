@@ -31,10 +31,31 @@ const LARGE_CLIENTS: usize = 8;
 /// Memory that may be added by a body of any size.
 const MEMORY_GROWTH: f64 = 64.0;
 
+/// A group of figures that are measured together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Part {
+    /// 4 KiB GETs beside nginx.
+    SmallGets,
+    /// 1 MiB GETs beside nginx.
+    LargeGets,
+    /// 4 KiB PUTs.
+    SmallPuts,
+    /// Bodies of 1 GiB beside MD5 alone.
+    HugeBody,
+    /// Bytes of compacted state per object.
+    StateSize,
+    /// A bucket of many objects: start, size, memory, listings.
+    Million,
+}
+
 /// What a run is made with.
 pub(crate) struct Plan {
+    /// What is measured, in the order of [`Part`]'s declaration.
+    pub(crate) parts: Vec<Part>,
     /// The binary under test.
     pub(crate) holdfast: PathBuf,
+    /// The binary that writes objects with two copies into a state of its own.
+    pub(crate) state_size: PathBuf,
     /// Where logs and metadata lie: a real disk.
     pub(crate) disk: PathBuf,
     /// Where the bytes lie: a tmpfs.
@@ -43,7 +64,7 @@ pub(crate) struct Plan {
     pub(crate) seconds: u64,
     /// Rounds of each side.
     pub(crate) rounds: usize,
-    /// Objects of the large bucket; 0 leaves its figures out.
+    /// Objects of the large bucket.
     pub(crate) objects: usize,
 }
 
@@ -59,6 +80,9 @@ pub(crate) enum SuiteError {
     /// A file could not be made.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    /// The measurement of the state failed.
+    #[error("the size of the state was not measured: {0}")]
+    StateSize(String),
     /// Requests that must succeed did not.
     #[error("{step}: {failed} requests failed, the first with {first}")]
     Failed {
@@ -73,12 +97,24 @@ pub(crate) enum SuiteError {
 
 /// Runs every measurement and returns the figures.
 pub(crate) fn run(plan: &Plan) -> Result<Report, SuiteError> {
+    let wanted = |part| plan.parts.contains(&part);
     let mut suite = Suite::prepare(plan)?;
-    suite.small_gets()?;
-    suite.large_gets()?;
-    suite.small_puts()?;
-    suite.huge_body()?;
-    if plan.objects > 0 {
+    if wanted(Part::SmallGets) {
+        suite.small_gets()?;
+    }
+    if wanted(Part::LargeGets) {
+        suite.large_gets()?;
+    }
+    if wanted(Part::SmallPuts) {
+        suite.small_puts()?;
+    }
+    if wanted(Part::HugeBody) {
+        suite.huge_body()?;
+    }
+    if wanted(Part::StateSize) {
+        suite.state_size()?;
+    }
+    if wanted(Part::Million) {
         suite = suite.million()?;
     }
     Ok(suite.report)
@@ -243,6 +279,24 @@ impl<'a> Suite<'a> {
         Ok(())
     }
 
+    /// What an object with two copies takes, measured without a node: one with one backend has one copy.
+    fn state_size(&mut self) -> Result<(), SuiteError> {
+        let output = std::process::Command::new(&self.plan.state_size)
+            .arg(self.plan.objects.to_string())
+            .arg(self.plan.disk.join("state-size"))
+            .output()?;
+        let told: serde_json::Value = serde_json::from_slice(&output.stdout)
+            .map_err(|_| SuiteError::StateSize(String::from_utf8_lossy(&output.stderr).into_owned()))?;
+        self.report.add(Figure {
+            name: "compacted state per object, 2 copies".to_owned(),
+            value: told["bytes_per_object"].as_f64().unwrap_or(f64::NAN),
+            unit: "bytes",
+            goal: Goal::Under(400.0),
+            detail: told,
+        });
+        Ok(())
+    }
+
     /// Everything that depends on the number of objects; restarts the node.
     fn million(mut self) -> Result<Suite<'a>, SuiteError> {
         let objects = self.plan.objects;
@@ -271,7 +325,7 @@ impl<'a> Suite<'a> {
         });
         let state = folder_size(&data.join("state"))?;
         self.report.add(Figure {
-            name: "state per object (before a full compaction)".to_owned(),
+            name: "state per object, 1 copy, as it was left".to_owned(),
             value: state as f64 / (objects + SMALL_OBJECTS) as f64,
             unit: "bytes",
             goal: Goal::None,

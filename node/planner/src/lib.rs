@@ -8,8 +8,10 @@ mod collect;
 mod placement;
 mod read_order;
 mod sweep;
+#[cfg(test)]
+mod testing;
 
 pub use collect::{CollectPlan, Held, Horizon, ReleaseStep, plan_garbage, plan_release};
 pub use placement::{Candidate, place};
 pub use read_order::read_order;
-pub use sweep::{SweepTask, plan_sweeps};
+pub use sweep::{SweepTask, plan_forgetting, plan_sweeps};

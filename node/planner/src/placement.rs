@@ -9,15 +9,13 @@ pub struct Candidate {
     pub backend: BackendId,
 }
 
-/// Replicas of each blob. One, until copies on several backends are built.
-const FACTOR: usize = 1;
-
-/// Chooses the backends for a new body, best first: the first candidates in the order of
+/// Chooses `copies` backends for a new body, best first: the first candidates in the order of
 /// their ids, so that equal views give equal plans. Fewer than wanted where there are fewer.
-pub fn place(candidates: &[Candidate]) -> Vec<BackendId> {
+pub fn place(candidates: &[Candidate], copies: usize) -> Vec<BackendId> {
     let mut backends: Vec<BackendId> = candidates.iter().map(|candidate| candidate.backend).collect();
     backends.sort_unstable();
-    backends.truncate(FACTOR);
+    backends.dedup();
+    backends.truncate(copies);
     backends
 }
 
@@ -26,11 +24,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_goes_to_the_first_backend_whatever_the_order_of_the_candidates() {
-        let candidates = [3, 1, 2].map(|id| Candidate {
+    fn a_body_goes_to_the_first_backends_whatever_the_order_of_the_candidates() {
+        let candidates = [3, 1, 2, 1].map(|id| Candidate {
             backend: BackendId(id),
         });
-        assert_eq!(place(&candidates), [BackendId(1)]);
-        assert_eq!(place(&[]), []);
+        assert_eq!(place(&candidates, 1), [1].map(BackendId));
+        assert_eq!(place(&candidates, 2), [1, 2].map(BackendId));
+        assert_eq!(place(&candidates, 9), [1, 2, 3].map(BackendId));
+        assert_eq!(place(&[], 2), []);
     }
 }

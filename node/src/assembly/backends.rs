@@ -1,13 +1,15 @@
 //! Attaches the configured backends: row first, then the identity, then active (DESIGN 3.4).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use node_backend::fs::{FsBackend, FsOptions, RootPolicy};
 use node_backend::identity::{Identity as BackendIdentity, Verdict, read_identity, write_identity};
 use node_backend::memory::MemoryBackend;
 use node_backend::observe::Observe;
-use node_backend::{Backend, Guard, KeyPrefix};
+use node_backend::timeout::Timeout;
+use node_backend::{Backend, KeyPrefix};
 use raft::ExecuteError;
 use raft_machine::{Fault, queries};
 use raft_types::commands::{ActivateBackend, AttachBackend};
@@ -21,7 +23,7 @@ use crate::telemetry::names::BACKEND_METRICS;
 
 /// Why a backend cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum AttachError {
+pub(crate) enum AttachError {
     /// The backend could not be opened or asked.
     #[error("backend {name}")]
     Backend {
@@ -83,10 +85,12 @@ pub(super) enum AttachError {
 }
 
 /// Attaches backends on behalf of one session.
-pub(super) struct Attacher<'a> {
-    pub(super) metadata: &'a Metadata,
-    pub(super) identity: &'a Identity,
-    pub(super) backends: &'a Backends,
+pub(crate) struct Attacher<'a> {
+    pub(crate) metadata: &'a Metadata,
+    pub(crate) identity: &'a Identity,
+    pub(crate) backends: &'a Backends,
+    /// Longest time that a request to a backend may go without progress.
+    pub(crate) timeout: Duration,
 }
 
 impl Attacher<'_> {
@@ -95,18 +99,27 @@ impl Attacher<'_> {
     /// # Errors
     /// It cannot be used; nothing of it is.
     pub(super) async fn attach(&self, settings: &BackendSettings) -> Result<(), AttachError> {
-        let name = &settings.name;
-        let adapter = open(settings).await?;
+        let adapter = open(settings, self.timeout).await?;
+        self.attach_adapter(&settings.name, kind(&settings.kind), adapter)
+            .await
+    }
+
+    /// As [`attach`](Self::attach), of a backend of this kind that is open.
+    pub(crate) async fn attach_adapter(
+        &self,
+        name: &BackendName,
+        kind: &'static str,
+        adapter: Arc<dyn Backend>,
+    ) -> Result<(), AttachError> {
         let (id, row) = match queries::backend_by_name(&self.metadata.local(), name)? {
             Some(found) => found,
-            None => self.enter(settings).await?,
+            None => self.enter(name, kind).await?,
         };
-        if row.kind != kind(&settings.kind) {
-            let configured = kind(&settings.kind);
+        if row.kind != kind {
             return Err(AttachError::OtherKind {
                 name: name.clone(),
                 attached: row.kind,
-                configured,
+                configured: kind,
             });
         }
         let prefix = KeyPrefix::parse(&row.prefix).map_err(|source| AttachError::Prefix {
@@ -140,26 +153,26 @@ impl Attacher<'_> {
             let activate = Command::ActivateBackend(ActivateBackend { backend: id, readers });
             self.expect_done(name, "ActivateBackend", activate).await?;
         }
-        let guard = Guard::new(adapter, prefix.clone(), expected).map_err(|source| AttachError::Prefix {
-            name: name.clone(),
-            source,
-        })?;
-        self.backends.insert(AttachedBackend {
-            id,
-            prefix,
-            backend: Arc::new(guard),
-        });
+        let attached = AttachedBackend::new(adapter, prefix, expected);
+        self.backends
+            .insert(attached.map_err(|source| AttachError::Prefix {
+                name: name.clone(),
+                source,
+            })?);
         tracing::info!(backend = %name, id = %id, "backend attached");
         Ok(())
     }
 
-    async fn enter(&self, settings: &BackendSettings) -> Result<(BackendId, BackendRecord), AttachError> {
-        let name = &settings.name;
+    async fn enter(
+        &self,
+        name: &BackendName,
+        kind: &'static str,
+    ) -> Result<(BackendId, BackendRecord), AttachError> {
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce).map_err(AttachError::Random)?;
         let attach = Command::AttachBackend(AttachBackend {
             name: name.clone(),
-            kind: kind(&settings.kind).to_owned(),
+            kind: kind.to_owned(),
             spec: Bytes::new(),
             prefix: String::new(),
             nonce: BackendNonce(nonce),
@@ -226,10 +239,10 @@ fn kind(kind: &BackendKind) -> &'static str {
     }
 }
 
-async fn open(settings: &BackendSettings) -> Result<Arc<dyn Backend>, AttachError> {
+async fn open(settings: &BackendSettings, limit: Duration) -> Result<Arc<dyn Backend>, AttachError> {
     let name = settings.name.clone();
     match &settings.kind {
-        BackendKind::Memory => Ok(Arc::new(Observe::new(MemoryBackend::new(name), BACKEND_METRICS))),
+        BackendKind::Memory => Ok(decorated(MemoryBackend::new(name), limit)),
         BackendKind::Fs { path, .. } => {
             let options = FsOptions {
                 path: path.clone(),
@@ -237,7 +250,11 @@ async fn open(settings: &BackendSettings) -> Result<Arc<dyn Backend>, AttachErro
             };
             let opened = FsBackend::open(name.clone(), options).await;
             let backend = opened.map_err(|source| AttachError::Backend { name, source })?;
-            Ok(Arc::new(Observe::new(backend, BACKEND_METRICS)))
+            Ok(decorated(backend, limit))
         }
     }
+}
+
+fn decorated(backend: impl Backend, limit: Duration) -> Arc<dyn Backend> {
+    Arc::new(Observe::new(Timeout::new(backend, limit), BACKEND_METRICS))
 }

@@ -10,6 +10,16 @@ mod gauges;
 mod running;
 mod secret;
 mod start;
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+mod tests;
 
+#[cfg(test)]
+pub(crate) use backends::Attacher;
 pub use running::RunningNode;
 pub use start::NodeAssembly;

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use raft::Node;
 use tokio::sync::watch;
 
+use super::buckets;
 use super::gauges::Gauges;
 use crate::config::ClusterSettings;
 use crate::jobs::Jobs;
@@ -27,6 +28,8 @@ pub struct RunningNode {
     pub(super) parts: Mutex<Option<Parts>>,
     /// Set once by whatever ends the process.
     pub(super) fatal: watch::Receiver<Option<String>>,
+    /// Set once where the session was sealed and no other was opened.
+    pub(super) session_lost: watch::Receiver<Option<String>>,
 }
 
 /// What is stopped in order.
@@ -65,19 +68,19 @@ impl RunningNode {
             );
         }
     }
+}
 
-    async fn fatal(&self) -> Failure {
-        let mut fatal = self.fatal.clone();
-        let said = fatal
-            .wait_for(Option::is_some)
-            .await
-            .ok()
-            .and_then(|cause| cause.clone());
-        match said {
-            Some(cause) => Failure(cause),
-            // Nobody is left who could say anything: the node stops in order.
-            None => std::future::pending().await,
-        }
+/// Waits for a cause to end the process.
+async fn failure(mut cause: watch::Receiver<Option<String>>) -> Failure {
+    let said = cause
+        .wait_for(Option::is_some)
+        .await
+        .ok()
+        .and_then(|cause| cause.clone());
+    match said {
+        Some(cause) => Failure(cause),
+        // Nobody is left who could say anything: the node stops in order.
+        None => std::future::pending().await,
     }
 }
 
@@ -93,9 +96,16 @@ impl Lifecycle for RunningNode {
         &'a self,
         settings: &'a ClusterSettings,
     ) -> BoxFuture<'a, Result<(), ReconfigureError>> {
-        let policy: Arc<dyn AccessPolicy> = Arc::new(crate::identity_access::Grants::of(settings));
-        self.access.store(Arc::new(policy));
-        async { Ok(()) }.boxed()
+        async move {
+            // Before anybody is granted them: whoever may use a new bucket finds it there.
+            buckets::ensure(&self.metadata, settings)
+                .await
+                .map_err(|error| ReconfigureError::because(&error))?;
+            let policy: Arc<dyn AccessPolicy> = Arc::new(crate::identity_access::Grants::of(settings));
+            self.access.store(Arc::new(policy));
+            Ok(())
+        }
+        .boxed()
     }
 
     fn prepare_stop(&self) -> BoxFuture<'_, ()> {
@@ -110,10 +120,8 @@ impl Lifecycle for RunningNode {
     fn failed(&self) -> BoxFuture<'_, Failure> {
         async {
             tokio::select! {
-                failure = self.fatal() => failure,
-                () = self.metadata.session().sealed() => {
-                    Failure("the session is sealed: another boot of this node has begun".to_owned())
-                }
+                failure = failure(self.fatal.clone()) => failure,
+                failure = failure(self.session_lost.clone()) => failure,
             }
         }
         .boxed()

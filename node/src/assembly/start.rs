@@ -99,6 +99,7 @@ impl Around {
             gauges,
             failed,
         } = self;
+        let session_lost = jobs.session_lost();
         let parts = Mutex::new(Some(Parts { jobs, gauges, node }));
         RunningNode {
             metadata,
@@ -106,6 +107,7 @@ impl Around {
             access,
             parts,
             fatal: failed,
+            session_lost,
         }
     }
 }
@@ -124,7 +126,7 @@ impl Started<'_> {
         let secret = secret::open(&local.data_dir)?;
         let handle = node.handle();
         let session = Session::open(&handle, SessionOptions::default()).await?;
-        let metadata = Metadata::new(handle, session.clone(), Reads::default());
+        let metadata = Metadata::new(handle, session, Reads::default());
         let identity = queries::identity(&metadata.local())?.ok_or("the state has no identity")?;
 
         let backends = Arc::new(Backends::default());
@@ -132,6 +134,7 @@ impl Started<'_> {
             metadata: &metadata,
             identity: &identity,
             backends: &backends,
+            timeout: settings.backend_timeout,
         };
         for backend in &settings.backends {
             attacher.attach(backend).await?;
@@ -146,7 +149,7 @@ impl Started<'_> {
             .take_receiver()
             .ok_or("the queue of discarded attempts has two readers")?;
         let epochs = Arc::new(Epochs::new(
-            session,
+            metadata.clone(),
             identity.cluster,
             identity.incarnation,
             epoch_limits(settings),
@@ -172,6 +175,8 @@ impl Started<'_> {
             incarnation: identity.incarnation.counter,
             limits: ObjectLimits {
                 max_object_size: settings.max_object_size,
+                copies: settings.replication.factor as usize,
+                completed_retention: settings.uploads.completed_retention,
                 reserved_buckets: local.reserved_bucket_names(),
             },
         });
@@ -180,6 +185,7 @@ impl Started<'_> {
             backends,
             epochs: Arc::clone(&epochs),
             cluster: identity.cluster,
+            incarnation: identity.incarnation,
             discards: discarded,
             suspicions,
             times: job_times(settings),

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::sync::Arc;
 
+use api::port::RequestId;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
@@ -15,6 +16,8 @@ use super::health::Health;
 use crate::config::{Config, RootAnswer};
 use crate::lifecycle::Readiness;
 use crate::telemetry::Metrics;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 
 /// What a listener answers itself.
 #[derive(Clone)]
@@ -163,7 +166,7 @@ fn answer(status: StatusCode, content: HeaderValue, body: Bytes) -> Response<Ful
 }
 
 /// Answers S3 requests that come before the node can serve, and those whose handler failed.
-pub(super) fn s3_error(status: StatusCode) -> Response<Full<Bytes>> {
+pub(super) fn s3_error(status: StatusCode, id: RequestId) -> Response<Full<Bytes>> {
     let (code, message) = match status {
         StatusCode::SERVICE_UNAVAILABLE => ("ServiceUnavailable", "The node is starting. Please try again."),
         _ => (
@@ -171,15 +174,12 @@ pub(super) fn s3_error(status: StatusCode) -> Response<Full<Bytes>> {
             "We encountered an internal error. Please try again.",
         ),
     };
-    // Clients show the id of a request that failed, and some demand one. Where there is no randomness it
-    // says so by being none.
-    let id = format!("{:016X}", getrandom::u64().unwrap_or_default());
     let body = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message>\
          <RequestId>{id}</RequestId></Error>"
     );
     let mut response = answer(status, HeaderValue::from_static("application/xml"), body.into());
-    if let Ok(id) = HeaderValue::try_from(id) {
+    if let Ok(id) = HeaderValue::try_from(id.to_string()) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
     if status == StatusCode::SERVICE_UNAVAILABLE {
@@ -189,8 +189,6 @@ pub(super) fn s3_error(status: StatusCode) -> Response<Full<Bytes>> {
     }
     response
 }
-
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 
 /// Stands where a listener serves nothing but its routes.
 #[derive(Clone, Copy, Debug)]

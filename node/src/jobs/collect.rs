@@ -6,21 +6,39 @@ use raft_machine::queries;
 use raft_types::commands::{ConfirmDeleted, ExpireCompletions, GarbageRow, Release};
 use raft_types::keys::GarbageKey;
 use raft_types::records::GarbageRecord;
-use raft_types::{Command, Incarnation, Outcome, PhysicalKey};
+use raft_types::{Command, Incarnation, Outcome, PhysicalKey, Rejection};
 use tokio::sync::watch;
 
+use super::per_backend::PerBackend;
 use super::{JobError, Shared, millis, next_turn, now};
 use crate::replicas::AttachedBackend;
+use crate::telemetry::names;
 
 /// Results of completed uploads that are forgotten in one step.
 const EXPIRE_STEP: u32 = 100;
 
+/// Whether a step had something to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// It had, and there may be more.
+    Done,
+    /// Nothing is due.
+    Idle,
+}
+
 pub(super) async fn run(shared: Shared, mut stopped: watch::Receiver<bool>) {
+    let mut backends = PerBackend::default();
     while next_turn(&mut stopped, shared.times.tick).await {
-        if let Err(error) = shared.collect_all(&stopped).await {
-            error.report("collect");
+        shared.release_due(&stopped).await;
+        for attached in shared.backends.all() {
+            let (shared, stopped) = (shared.clone(), stopped.clone());
+            backends.start(attached.id, async move {
+                shared.collect_from(&attached, &stopped).await;
+            });
         }
+        shared.expire_due(&stopped).await;
     }
+    backends.finish().await;
 }
 
 impl Shared {
@@ -33,20 +51,22 @@ impl Shared {
         }
     }
 
-    /// Everything that is due now, in steps; ends early when the node stops.
-    async fn collect_all(&self, stopped: &watch::Receiver<bool>) -> Result<(), JobError> {
-        while !*stopped.borrow() && self.release_one().await? {}
-        for attached in self.backends.all() {
-            while !*stopped.borrow() && self.collect_batch(&attached).await? {}
+    /// Every release that is due, in steps; ends early when the node stops.
+    pub(super) async fn release_due(&self, stopped: &watch::Receiver<bool>) {
+        while !*stopped.borrow() {
+            match self.release_one().await {
+                Ok(Step::Done) => {}
+                Ok(Step::Idle) => return,
+                Err(error) => return error.report("release"),
+            }
         }
-        self.expire_completions().await
     }
 
-    /// One step of a release; whether there was any.
-    async fn release_one(&self) -> Result<bool, JobError> {
+    /// One step of a release.
+    async fn release_one(&self) -> Result<Step, JobError> {
         let horizon = self.deletion_horizon();
         let Some(step) = plan_release(&self.metadata.local(), &horizon)? else {
-            return Ok(false);
+            return Ok(Step::Idle);
         };
         let release = Release {
             row: step.row,
@@ -54,9 +74,9 @@ impl Shared {
             limit: step.limit,
         };
         match self.metadata.execute(Command::Release(release)).await? {
-            Outcome::Released(_) => Ok(true),
+            Outcome::Released(_) => Ok(Step::Done),
             // Someone else has moved it on: the next look shows how far.
-            Outcome::Rejected(_) => Ok(false),
+            Outcome::Rejected(Rejection::Changed | Rejection::NoSuchRow) => Ok(Step::Idle),
             outcome => Err(JobError::Unexpected {
                 command: "Release",
                 outcome,
@@ -64,12 +84,31 @@ impl Shared {
         }
     }
 
-    /// One batch of deletions on a backend; whether there was any.
-    async fn collect_batch(&self, attached: &AttachedBackend) -> Result<bool, JobError> {
+    /// Everything that is due on a backend, in batches; ends early when the node stops, or when the
+    /// backend fails as a whole.
+    pub(super) async fn collect_from(&self, attached: &AttachedBackend, stopped: &watch::Receiver<bool>) {
+        let mut after = None;
+        while !*stopped.borrow() {
+            match self.collect_batch(attached, after).await {
+                Ok(Some(last)) => after = Some(last),
+                Ok(None) => return,
+                Err(error) => return error.report("collect"),
+            }
+        }
+    }
+
+    /// One batch of deletions on a backend: of what died after the row `after`. Says where the next one
+    /// begins, if there is any.
+    async fn collect_batch(
+        &self,
+        attached: &AttachedBackend,
+        after: Option<GarbageKey>,
+    ) -> Result<Option<GarbageKey>, JobError> {
         let view = self.metadata.local();
-        let CollectPlan { batch, .. } = plan_garbage(&view, attached.id, &self.deletion_horizon())?;
+        let CollectPlan { batch, next, .. } =
+            plan_garbage(&view, attached.id, &self.deletion_horizon(), after.as_ref())?;
         if batch.is_empty() {
-            return Ok(false);
+            return Ok(None);
         }
         let mut targets = Vec::with_capacity(batch.len());
         for (key, record) in &batch {
@@ -83,25 +122,29 @@ impl Shared {
         }
         drop(view);
         let results = attached.backend.delete(&targets).await?;
-        let mut failed = None;
         let mut rows = Vec::with_capacity(batch.len());
         for ((key, _), result) in batch.iter().zip(results) {
             match result {
                 Ok(()) => rows.push(row(key)),
-                Err(error) => failed = Some(error),
+                // Stays for the next turn, and holds up nothing that follows it.
+                Err(error) => JobError::Backend(error).report("collect"),
             }
         }
-        if rows.is_empty() {
-            return failed.map_or(Ok(false), |error| Err(JobError::Backend(error)));
+        processed("success", rows.len());
+        processed("retry", batch.len() - rows.len());
+        if !rows.is_empty() {
+            self.confirm(attached, rows).await?;
         }
-        metrics::counter!("s3o_garbage_deleted_total").increment(rows.len() as u64);
+        Ok(next)
+    }
+
+    async fn confirm(&self, attached: &AttachedBackend, rows: Vec<GarbageRow>) -> Result<(), JobError> {
         let confirm = ConfirmDeleted {
             backend: attached.id,
             rows,
         };
         match self.metadata.execute(Command::ConfirmDeleted(confirm)).await? {
-            // What failed stays for the next turn, not for a loop that never ends.
-            Outcome::Done => Ok(failed.is_none()),
+            Outcome::Done => Ok(()),
             outcome => Err(JobError::Unexpected {
                 command: "ConfirmDeleted",
                 outcome,
@@ -131,23 +174,37 @@ impl Shared {
         Ok(Target { key, kind })
     }
 
-    async fn expire_completions(&self) -> Result<(), JobError> {
-        if !queries::has_due_completion(&self.metadata.local(), now())? {
-            return Ok(());
+    /// Forgets results of uploads that were kept long enough; ends early when the node stops.
+    pub(super) async fn expire_due(&self, stopped: &watch::Receiver<bool>) {
+        while !*stopped.borrow() {
+            match self.expire_completions().await {
+                Ok(Step::Done) => {}
+                Ok(Step::Idle) => return,
+                Err(error) => return error.report("expire"),
+            }
         }
-        match self
-            .metadata
-            .execute(Command::ExpireCompletions(ExpireCompletions {
-                limit: EXPIRE_STEP,
-            }))
-            .await?
-        {
-            Outcome::Done => Ok(()),
+    }
+
+    async fn expire_completions(&self) -> Result<Step, JobError> {
+        if !queries::has_due_completion(&self.metadata.local(), now())? {
+            return Ok(Step::Idle);
+        }
+        let expire = ExpireCompletions { limit: EXPIRE_STEP };
+        match self.metadata.execute(Command::ExpireCompletions(expire)).await? {
+            // By the replicated time, which may be behind this node's, nothing more is due.
+            Outcome::Released(released) if released.finished => Ok(Step::Idle),
+            Outcome::Released(_) => Ok(Step::Done),
             outcome => Err(JobError::Unexpected {
                 command: "ExpireCompletions",
                 outcome,
             }),
         }
+    }
+}
+
+fn processed(status: &'static str, count: usize) {
+    if count > 0 {
+        metrics::counter!(names::CLEANUP_QUEUE_PROCESSED, "status" => status).increment(count as u64);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use raft_types::commands::GiveUpAttempts;
 use raft_types::limits::ATTEMPTS;
-use raft_types::{Command, Outcome};
+use raft_types::{BlobAttempt, Command, Outcome};
 use tokio::sync::{mpsc, watch};
 
 use super::{JobError, Shared, next_turn};
@@ -38,14 +38,26 @@ pub(super) async fn run(
 }
 
 impl Shared {
-    async fn give_up(&self, batch: &[Discarded]) -> Result<(), JobError> {
-        let attempts = batch.iter().map(|discarded| discarded.attempt.clone()).collect();
-        match self
-            .metadata
-            .execute(Command::GiveUpAttempts(GiveUpAttempts { attempts }))
-            .await?
-        {
+    pub(super) async fn give_up(&self, batch: &[Discarded]) -> Result<(), JobError> {
+        let session = self.metadata.session();
+        let attempts: Vec<BlobAttempt> = batch
+            .iter()
+            // Those of a sealed session are the sweep's, and no other session may speak for them.
+            .filter(|discarded| discarded.session() == session.id())
+            .map(|discarded| discarded.attempt.clone())
+            .collect();
+        if attempts.is_empty() {
+            return Ok(());
+        }
+        let give_up = GiveUpAttempts { attempts };
+        match session.execute(Command::GiveUpAttempts(give_up)).await? {
             Outcome::Done => Ok(()),
+            // An attempt is live that should not be. Apply has handed over all others and left an
+            // incident; to say it again would change nothing.
+            Outcome::Rejected(rejection) => {
+                tracing::error!(?rejection, "attempts to be given up were refused");
+                Ok(())
+            }
             outcome => Err(JobError::Unexpected {
                 command: "GiveUpAttempts",
                 outcome,

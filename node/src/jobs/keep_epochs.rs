@@ -12,7 +12,7 @@ pub(super) async fn run(shared: Shared, mut stopped: watch::Receiver<bool>) {
             () = tokio::time::sleep(shared.times.tick) => {}
         }
         if let Err(error) = shared.epochs.advance().await {
-            JobError::Execute(error).report("epochs");
+            JobError::from(error).report("epochs");
         }
     }
 }

@@ -1,26 +1,48 @@
 //! What keeps the backends free of bytes that nobody refers to.
 //!
-//! Lives here: the loops and executors of collection, release, sweeps, epochs and reports. May not: a
-//! decision of what is due (that is `node-planner`), a deletion that no row or sealed epoch allows.
+//! Lives here: the loops and executors of collection, release, sweeps, epochs, the session and reports.
+//! May not: a decision of what is due (that is `node-planner`), a deletion that no row or sealed epoch
+//! allows.
 //!
 //! Each job is a reconciler: it looks at a view, carries out what is due in bounded steps, reports by a
-//! command, and tries again at its next turn. A crash between any two steps costs a repetition.
+//! command, and tries again at its next turn. A crash between any two steps costs a repetition. What
+//! fails for one backend, epoch or row holds up no other.
 
 mod collect;
 mod discard;
 mod keep_epochs;
+mod keep_session;
+mod per_backend;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod steps;
 mod suspect;
 mod sweep;
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+mod tests;
+
+#[cfg(test)]
+pub(crate) use steps::Steps;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use raft_types::{ClusterId, MillisUtc};
+use raft_types::{ClusterId, Incarnation, MillisUtc};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::metadata::Metadata;
 use crate::replicas::{Backends, Discarded, Epochs, Suspicion};
+
+/// How long jobs that are told to stop may take for their present step. One that hangs is cut off: what
+/// it does is done again by the next boot.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
 
 /// Bounds of jobs in time, from the settings; tests shrink them.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +75,7 @@ pub(crate) struct JobParts {
     pub(crate) backends: Arc<Backends>,
     pub(crate) epochs: Arc<Epochs>,
     pub(crate) cluster: ClusterId,
+    pub(crate) incarnation: Incarnation,
     pub(crate) discards: mpsc::Receiver<Discarded>,
     pub(crate) suspicions: mpsc::Receiver<Suspicion>,
     pub(crate) times: JobTimes,
@@ -63,6 +86,7 @@ pub(crate) struct JobParts {
 pub(crate) struct Jobs {
     tasks: JoinSet<()>,
     stop: watch::Sender<bool>,
+    session_lost: watch::Receiver<Option<String>>,
 }
 
 /// Why a step of a job did not succeed. It is tried again at the job's next turn.
@@ -74,6 +98,9 @@ enum JobError {
     /// A command did not get through.
     #[error(transparent)]
     Execute(#[from] raft::ExecuteError),
+    /// An epoch did not move on.
+    #[error(transparent)]
+    Epoch(#[from] crate::replicas::AdvanceError),
     /// The backend failed.
     #[error(transparent)]
     Backend(#[from] node_backend::Error),
@@ -111,6 +138,7 @@ struct Shared {
     backends: Arc<Backends>,
     epochs: Arc<Epochs>,
     cluster: ClusterId,
+    incarnation: Incarnation,
     times: JobTimes,
 }
 
@@ -121,6 +149,7 @@ impl Jobs {
             backends,
             epochs,
             cluster,
+            incarnation,
             discards,
             suspicions,
             times,
@@ -130,26 +159,43 @@ impl Jobs {
             backends,
             epochs,
             cluster,
+            incarnation,
             times,
         };
+        let (lost, session_lost) = watch::channel(None);
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         tasks.spawn(collect::run(shared.clone(), stopped.clone()));
         tasks.spawn(sweep::run(shared.clone(), stopped.clone()));
         tasks.spawn(keep_epochs::run(shared.clone(), stopped.clone()));
         tasks.spawn(discard::run(shared.clone(), discards, stopped.clone()));
+        tasks.spawn(keep_session::run(shared.clone(), lost, stopped.clone()));
         tasks.spawn(suspect::run(shared, suspicions, stopped));
-        Self { tasks, stop }
+        Self {
+            tasks,
+            stop,
+            session_lost,
+        }
+    }
+
+    /// Says why, once this node's session was sealed and it cannot go on with another.
+    pub(crate) fn session_lost(&self) -> watch::Receiver<Option<String>> {
+        self.session_lost.clone()
     }
 
     /// Lets each job finish its present step, then ends.
     pub(crate) async fn stop(mut self) {
         // Nobody listens any more where all jobs have ended by themselves.
         let _ = self.stop.send(true);
-        while let Some(ended) = self.tasks.join_next().await {
-            if let Err(error) = ended {
-                tracing::error!(%error, "a job ended with a panic");
+        let ended = async {
+            while let Some(ended) = self.tasks.join_next().await {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "a job ended with a panic");
+                }
             }
+        };
+        if tokio::time::timeout(STOP_LIMIT, ended).await.is_err() {
+            tracing::warn!("a job took too long for its present step and is cut off");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Reports replicas that could not be read.
 
+use node_backend::identity::Verdict;
 use raft_types::commands::MarkSuspect;
 use raft_types::{Command, Outcome};
 use tokio::sync::{mpsc, watch};
@@ -28,8 +29,23 @@ pub(super) async fn run(
 }
 
 impl Shared {
-    async fn report(&self, suspicion: Suspicion) -> Result<(), JobError> {
+    /// Looks first whether the backend is still ours: of a folder that is not mounted, or of another
+    /// one in its place, nothing that is missing speaks against a replica (DESIGN 3.4).
+    pub(super) async fn report(&self, suspicion: Suspicion) -> Result<(), JobError> {
         let Suspicion { blob, address } = suspicion;
+        let Some(attached) = self.backends.get(address.backend) else {
+            return Ok(());
+        };
+        let verdict = attached.check_identity().await?;
+        if verdict != Verdict::Ours {
+            tracing::warn!(
+                backend = %attached.backend.name(),
+                %verdict,
+                %blob,
+                "a replica is not suspected: its backend is not ours at the moment"
+            );
+            return Ok(());
+        }
         match self
             .metadata
             .execute(Command::MarkSuspect(MarkSuspect { blob, address }))

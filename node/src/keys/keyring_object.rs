@@ -29,7 +29,8 @@ pub(crate) enum KeyringObjectError {
     Differs(String),
 }
 
-/// Writes the contents to a backend under their revision, reads them back, and removes older ones.
+/// Writes the contents to a backend under their revision, reads them back, and removes older ones. What
+/// cannot be removed now is removed after a later write.
 pub(crate) async fn write(
     attached: &AttachedBackend,
     contents: &KeyringContents,
@@ -55,7 +56,14 @@ pub(crate) async fn write(
     if StoredKeyring::parse(&read)?.claims() != contents {
         return Err(KeyringObjectError::Differs(attached.backend.name().to_string()));
     }
-    remove_older(attached, &key).await
+    if let Err(error) = remove_older(attached, &key).await {
+        tracing::warn!(
+            backend = %attached.backend.name(),
+            error = &error as &dyn std::error::Error,
+            "older keyrings could not be removed"
+        );
+    }
+    Ok(())
 }
 
 /// `<prefix>/.holdfast/keyring/<incarnation>-<revision>`, both of fixed width, so that the order of

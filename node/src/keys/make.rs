@@ -4,20 +4,20 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use node_crypto::keys::{ContentsError as InvalidContents, MasterEntry, MasterKey};
+use node_crypto::keys::{ContentsError as InvalidContents, Keyring, MasterEntry, MasterKey};
 use node_crypto::{DomainId, Encryption, EncryptionDisabled, KeyId, KeyRef, MasterVersion, NoEntropy};
 use raft::ExecuteError;
 use raft_machine::queries;
 use raft_types::commands::{ActivateKey, ProveKey, PutBucketKey, RecordKeyring};
-use raft_types::records::{BucketRecord, Identity, KeyState};
-use raft_types::{BucketId, Command, KeyVersion, Outcome};
+use raft_types::records::{BlobContent, BucketRecord, Identity, KeyState};
+use raft_types::{BucketId, Command, KeyVersion, Outcome, Rejection};
 
 use super::contents::{self, ContentsError};
 use super::keyring_object::{self, KeyringObjectError};
 use super::stored::WrappedBucketKey;
 use super::table::KeyTable;
 use crate::metadata::Metadata;
-use crate::replicas::Backends;
+use crate::replicas::{Backends, KeyIds};
 
 /// Backends that hold the keyring; with fewer attached, all of them.
 const KEYRING_COPIES: usize = 2;
@@ -51,6 +51,12 @@ pub(crate) enum KeysError {
     /// The bucket's blobs are encrypted, and no master key is configured.
     #[error("bucket {0} is encrypted, and no master key is configured")]
     NoMaster(BucketId),
+    /// The bucket was deleted meanwhile.
+    #[error("bucket {0} does not exist any more")]
+    NoSuchBucket(BucketId),
+    /// The task that makes keys ended without an answer: the process is going down.
+    #[error("no key was made: the task that does it has ended")]
+    Ended,
     /// No randomness.
     #[error(transparent)]
     NoEntropy(#[from] NoEntropy),
@@ -113,6 +119,25 @@ impl BucketKeys {
         self.table.load_full()
     }
 
+    /// The keys to read a blob with. Reads them anew where they do not name the one that wraps its data
+    /// key: another node may have made that one (H11).
+    pub(crate) fn for_reading(&self, content: &BlobContent) -> Arc<KeyTable> {
+        let table = self.current();
+        let Some(sealing) = &content.frame.sealing else {
+            return table;
+        };
+        if table.key_id(content.bucket, sealing.key_version).is_some() {
+            return table;
+        }
+        self.refresh().unwrap_or_else(|error| {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the keys of the state could not be read"
+            );
+            table
+        })
+    }
+
     /// Reads the keys anew if the state has others.
     ///
     /// # Errors
@@ -124,6 +149,12 @@ impl BucketKeys {
         if table.revision() == revision {
             return Ok(table);
         }
+        self.read_anew()
+    }
+
+    /// Reads the keys anew, also where their revision is the same: which version is active stands with
+    /// the buckets, and changes without it.
+    fn read_anew(&self) -> Result<Arc<KeyTable>, KeysError> {
         let table = Arc::new(read_table(&self.metadata, &self.identity, &self.sealing)?);
         self.table.store(Arc::clone(&table));
         Ok(table)
@@ -134,7 +165,7 @@ impl BucketKeys {
     /// # Errors
     /// There is no key and none could be made. Never falls back to plaintext.
     pub(crate) async fn encryption(
-        &self,
+        self: &Arc<Self>,
         bucket: BucketId,
         record: &BucketRecord,
     ) -> Result<Encryption, KeysError> {
@@ -151,12 +182,32 @@ impl BucketKeys {
             }
             (Sealing::Master { .. }, None) => {}
         }
+        // In a task of its own: what is begun is not left half done by a client that goes away.
+        let keys = Arc::clone(self);
+        let making = tokio::spawn(async move { keys.keyring_with_active(bucket).await });
+        let keyring = making.await.unwrap_or(Err(KeysError::Ended))?;
+        Ok(Encryption::Enabled(keyring))
+    }
+
+    /// A keyring with the key that the state has for new blobs of a bucket. Makes that if need be.
+    async fn keyring_with_active(&self, bucket: BucketId) -> Result<Arc<Keyring>, KeysError> {
         let _only_one = self.making.lock().await;
-        let table = self.refresh()?;
-        if table.keyring().active(crypto_bucket).is_none() {
+        if self.active_version(bucket)?.is_none() {
             self.make(bucket).await?;
         }
-        Ok(Encryption::Enabled(Arc::clone(self.refresh()?.keyring())))
+        let table = self.current();
+        let active = table.keyring().active(node_crypto::BucketId(bucket.0));
+        let active = active.map(|key| KeyVersion(key.version.0));
+        if active.is_some() && active == self.active_version(bucket)? {
+            return Ok(Arc::clone(table.keyring()));
+        }
+        Ok(Arc::clone(self.read_anew()?.keyring()))
+    }
+
+    /// The key version that the state has for new blobs of a bucket.
+    fn active_version(&self, bucket: BucketId) -> Result<Option<KeyVersion>, KeysError> {
+        let record = queries::bucket(&self.metadata.local(), bucket).map_err(ContentsError::from)?;
+        Ok(record.and_then(|record| record.key_version))
     }
 
     /// Makes, proves, records and activates a key version of a bucket that has no active one. Goes on
@@ -222,9 +273,17 @@ impl BucketKeys {
             wrapped: Bytes::from(stored.encode()),
             master: name,
         };
-        self.expect_done("PutBucketKey", Command::PutBucketKey(command))
-            .await?;
-        Ok(version)
+        match self
+            .expect_done("PutBucketKey", Command::PutBucketKey(command))
+            .await
+        {
+            Ok(()) => Ok(version),
+            Err(KeysError::Refused {
+                outcome: Outcome::Rejected(Rejection::NoSuchBucket),
+                ..
+            }) => Err(KeysError::NoSuchBucket(bucket)),
+            Err(error) => Err(error),
+        }
     }
 
     /// Writes the keyring of the present revision to backends and records where it was verified.

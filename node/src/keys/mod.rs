@@ -9,5 +9,13 @@ mod keyring_object;
 mod make;
 mod stored;
 mod table;
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+mod tests;
 
-pub(crate) use make::{BucketKeys, Sealing};
+pub(crate) use make::{BucketKeys, KeysError, Sealing};

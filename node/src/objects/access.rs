@@ -8,7 +8,9 @@ use raft_types::BucketId;
 use raft_types::records::BucketRecord;
 
 use super::errors::state_fault;
+use super::gateway::Gateway;
 use super::translate;
+use crate::metadata::RequestView;
 
 /// Whether a user may create buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,19 +78,35 @@ pub(crate) fn usable_bucket(
 /// allowed to use a bucket is not being allowed to take it away from all others who are.
 ///
 /// # Errors
-/// As [`usable_bucket`], and [`Error::AccessDenied`] where somebody else owns the bucket.
+/// [`Error::AccessDenied`] where somebody else owns the bucket.
 pub(crate) fn owned_bucket(
     policy: &dyn AccessPolicy,
-    tables: &impl ReadTables,
     caller: &Caller,
-    bucket: &BucketName,
+    usable: UsableBucket,
 ) -> Result<UsableBucket, Error> {
-    let usable = usable_bucket(policy, tables, caller, bucket)?;
     let owned = usable.record.owner.as_str() == &**caller.user();
-    if owned && !policy.is_configured(bucket.as_str()) {
+    if owned && !policy.is_configured(usable.record.name.as_str()) {
         Ok(usable)
     } else {
         Err(Error::AccessDenied)
+    }
+}
+
+impl Gateway {
+    /// The bucket, if the caller may use it; its name is handed back. See [`usable_bucket`].
+    pub(super) async fn usable(
+        &self,
+        view: &RequestView,
+        caller: &Caller,
+        bucket: BucketName,
+    ) -> Result<(BucketName, UsableBucket), Error> {
+        let context = (self.policy(), caller.clone(), bucket);
+        let ((.., bucket), usable) = view
+            .decide(context, |view, (policy, caller, bucket)| {
+                usable_bucket(&**policy, view.tables(), caller, bucket)
+            })
+            .await?;
+        Ok((bucket, usable))
     }
 }
 
@@ -178,11 +196,20 @@ users:
         ("taken", "maker"),
     ];
 
+    fn owned(
+        policy: &dyn AccessPolicy,
+        tables: &impl ReadTables,
+        caller: &Caller,
+        bucket: &BucketName,
+    ) -> Result<UsableBucket, Error> {
+        owned_bucket(policy, caller, usable_bucket(policy, tables, caller, bucket)?)
+    }
+
     #[test]
     fn only_its_owner_deletes_a_bucket_and_nobody_one_of_the_configuration() {
         let (grants, tables) = (Grants::of(&settings()), tables(&BUCKETS));
         let delete = |key, user, bucket| {
-            owned_bucket(
+            owned(
                 &grants,
                 &tables,
                 &caller(key, user),
@@ -230,7 +257,7 @@ users:
         ] {
             let caller = caller(key, user);
             assert_eq!(
-                owned_bucket(&grants, &tables, &caller, &absent).err(),
+                owned(&grants, &tables, &caller, &absent).err(),
                 Some(error.clone())
             );
             assert_eq!(

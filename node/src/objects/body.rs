@@ -15,8 +15,8 @@ use raft_types::records::Content;
 
 use super::errors::{read_failed, state_fault};
 use crate::keys::BucketKeys;
-use crate::metadata::Metadata;
-use crate::replicas::{AllGone, BlobReader, PieceRead, PieceStream, ReadError, ReadGuard};
+use crate::metadata::{Metadata, RequestView};
+use crate::replicas::{BlobReader, PieceRead, PieceStream, ReadError, ReadGuard};
 
 /// Blobs of an object that are looked up at a time: a row of each is held in memory.
 const PIECES_AHEAD: usize = 16;
@@ -28,10 +28,6 @@ pub(crate) struct ContentSource {
     pub(crate) reader: Arc<BlobReader>,
     pub(crate) keys: Arc<BucketKeys>,
     /// Keeps everything that the content refers to from being deleted.
-    #[expect(
-        dead_code,
-        reason = "kept, not read: its end lets go of what the content refers to"
-    )]
     pub(crate) guard: Arc<ReadGuard>,
     pub(crate) content: Content,
     pub(crate) size: u64,
@@ -53,11 +49,11 @@ struct Reading {
 }
 
 impl ObjectBody {
-    /// Opens `range` of the content; `tables` is the view on which the object was found. Waits for the
+    /// Opens `range` of the content; `view` is the one on which the object was found. Waits for the
     /// first bytes, so that a failure of every replica is an error and not a broken body.
     pub(crate) async fn open(
         source: ContentSource,
-        tables: &(impl ReadTables + Sync),
+        view: &RequestView,
         range: Range<u64>,
     ) -> Result<Self, Error> {
         if range.is_empty() {
@@ -73,7 +69,7 @@ impl ObjectBody {
             current: None,
             left: range,
         };
-        reading.look_up(tables)?;
+        reading.look_up(view).await?;
         let first = reading.next().await?;
         if first.as_ref().is_some_and(|first| first.len() as u64 == length) {
             return Ok(Self { first, rest: None });
@@ -115,14 +111,14 @@ impl Reading {
                 match current.next().await {
                     Ok(Some(bytes)) => return Ok(Some(bytes)),
                     Ok(None) => self.current = None,
-                    Err(error) if self.find_again(&error)? => {}
+                    Err(error) if self.find_again(&error).await? => {}
                     Err(error) => return Err(read_failed(&error)),
                 }
                 continue;
             }
             if self.pieces.is_empty() && !self.left.is_empty() {
-                let view = self.source.metadata.local();
-                self.look_up(&view)?;
+                let view = self.source.local_view();
+                self.look_up(&view).await?;
             }
             let Some(piece) = self.pieces.pop_front() else {
                 return Ok(None);
@@ -132,59 +128,90 @@ impl Reading {
     }
 
     fn begin(&self, piece: PieceRead) -> Result<PieceStream, ReadError> {
-        let keyring = self.source.keys.current();
-        let stream = self.source.reader.open(piece, keyring.opener(), |replicas| {
+        let ContentSource { reader, keys, .. } = &self.source;
+        let keyring = keys.for_reading(&piece.content);
+        let stream = reader.open(piece, keyring.opener(), |replicas| {
             node_planner::read_order(replicas);
         })?;
         Ok(stream)
     }
 
     /// Looks the next blobs up.
-    fn look_up(&mut self, tables: &impl ReadTables) -> Result<(), Error> {
-        let ContentSource { content, size, .. } = &self.source;
+    async fn look_up(&mut self, view: &RequestView) -> Result<(), Error> {
+        let wanted = Wanted {
+            content: self.source.content.clone(),
+            size: self.source.size,
+            left: self.left.clone(),
+        };
+        let (_, (pieces, end)) = view
+            .decide(wanted, |view, wanted| wanted.pieces(view.tables()))
+            .await?;
+        self.pieces.extend(pieces);
+        self.left.start = end;
+        Ok(())
+    }
+
+    /// Whether the blob has replicas by now that were not tried: a read that lasted may come too late
+    /// for those that it knew (H5).
+    async fn find_again(&mut self, error: &ReadError) -> Result<bool, Error> {
+        let ReadError::Replicas { blob, .. } = error else {
+            return Ok(false);
+        };
+        let view = self.source.local_view();
+        let (_, record) = view
+            .decide(*blob, |view, blob| {
+                queries::blob(view.tables(), *blob).map_err(state_fault)
+            })
+            .await?;
+        let replicas = record.map(|record| record.replicas).unwrap_or_default();
+        Ok(self
+            .current
+            .as_mut()
+            .is_some_and(|current| current.add_replicas(replicas, |fresh| node_planner::read_order(fresh))))
+    }
+}
+
+impl ContentSource {
+    /// The state as it is now, under the registration of the read that is running.
+    fn local_view(&self) -> RequestView {
+        self.metadata.view_now(Arc::clone(&self.guard))
+    }
+}
+
+/// A range of a content whose blobs are to be looked up.
+struct Wanted {
+    content: Content,
+    size: u64,
+    left: Range<u64>,
+}
+
+impl Wanted {
+    /// The next blobs, and where the bytes begin that lie beyond them.
+    fn pieces(&self, tables: &impl ReadTables) -> Result<(Vec<PieceRead>, u64), Error> {
+        let Self { content, size, left } = self;
         let spans =
-            queries::resolve(tables, content, *size, self.left.clone(), PIECES_AHEAD).map_err(state_fault)?;
+            queries::resolve(tables, content, *size, left.clone(), PIECES_AHEAD).map_err(state_fault)?;
         let Some(last) = spans.last() else {
-            tracing::error!(?content, left = ?self.left, "an object has no blob for a range of its bytes");
+            tracing::error!(?content, ?left, "an object has no blob for a range of its bytes");
             return Err(Error::Internal);
         };
-        let end = last.end().min(self.left.end);
+        let end = last.end().min(left.end);
+        let mut pieces = Vec::with_capacity(spans.len());
         for span in spans {
             let record = queries::blob(tables, span.blob).map_err(state_fault)?;
             let Some((blob_content, replicas)) = record.and_then(|r| Some((r.content?, r.replicas))) else {
                 tracing::error!(blob = %span.blob, "an object refers to a blob that does not exist");
                 return Err(Error::Internal);
             };
-            let from = self.left.start.max(span.start) - span.start;
-            let to = self.left.end.min(span.end()) - span.start;
-            self.pieces.push_back(PieceRead {
+            let from = left.start.max(span.start) - span.start;
+            let to = left.end.min(span.end()) - span.start;
+            pieces.push(PieceRead {
                 blob: span.blob,
                 content: blob_content,
                 replicas,
                 range: from..to,
             });
         }
-        self.left.start = end;
-        Ok(())
-    }
-
-    /// Whether the blob has replicas by now that were not tried: a read that lasted may come too late
-    /// for those that it knew.
-    fn find_again(&mut self, error: &ReadError) -> Result<bool, Error> {
-        let ReadError::Replicas {
-            blob,
-            all_gone: AllGone::Yes,
-            ..
-        } = error
-        else {
-            return Ok(false);
-        };
-        let view = self.source.metadata.local();
-        let record = queries::blob(&view, *blob).map_err(state_fault)?;
-        let replicas = record.map(|record| record.replicas).unwrap_or_default();
-        Ok(self
-            .current
-            .as_mut()
-            .is_some_and(|current| current.add_replicas(replicas)))
+        Ok((pieces, end))
     }
 }

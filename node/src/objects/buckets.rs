@@ -7,7 +7,7 @@ use raft_machine::queries;
 use raft_types::commands::{self, DeleteBucket};
 use raft_types::{Command, Outcome, PrincipalName, Rejection};
 
-use super::access::{CreateBuckets, UsableBucket, may_use, owned_bucket, usable_bucket};
+use super::access::{CreateBuckets, UsableBucket, may_use, owned_bucket};
 use super::errors::{execute_failed, rejected, state_fault, unexpected};
 use super::gateway::Gateway;
 use super::translate;
@@ -82,7 +82,12 @@ impl Gateway {
         if reserved.iter().any(|reserved| reserved == name.as_str()) {
             return Err(Error::ReservedBucketName);
         }
-        if let Some((_, record)) = queries::bucket_by_name(view.tables(), &name).map_err(state_fault)? {
+        let (name, found) = view
+            .decide(name, |view, name| {
+                queries::bucket_by_name(view.tables(), name).map_err(state_fault)
+            })
+            .await?;
+        if let Some((_, record)) = found {
             return Err(taken(record.owner.as_str(), &caller));
         }
         drop(view);
@@ -108,7 +113,8 @@ impl Gateway {
         caller: Caller,
         bucket: BucketName,
     ) -> Result<(), Error> {
-        let UsableBucket { id, .. } = owned_bucket(&*self.policy(), view.tables(), &caller, &bucket)?;
+        let (_, usable) = self.usable(&view, &caller, bucket).await?;
+        let UsableBucket { id, .. } = owned_bucket(&*self.policy(), &caller, usable)?;
         drop(view);
         let command = Command::DeleteBucket(DeleteBucket { bucket: id });
         match self
@@ -124,15 +130,15 @@ impl Gateway {
         }
     }
 
-    pub(super) fn do_head_bucket(
+    pub(super) async fn do_head_bucket(
         &self,
-        view: &RequestView,
-        caller: &Caller,
-        bucket: &BucketName,
+        view: RequestView,
+        caller: Caller,
+        bucket: BucketName,
     ) -> Result<BucketInfo, Error> {
-        let usable = usable_bucket(&*self.policy(), view.tables(), caller, bucket)?;
+        let (bucket, usable) = self.usable(&view, &caller, bucket).await?;
         Ok(BucketInfo {
-            name: bucket.clone(),
+            name: bucket,
             created: translate::millis(usable.record.created),
         })
     }

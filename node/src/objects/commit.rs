@@ -2,6 +2,7 @@
 
 use raft::ExecuteError;
 use raft_types::{Command, Outcome};
+use tokio::sync::oneshot;
 
 use crate::metadata::Metadata;
 use crate::replicas::Ticket;
@@ -17,29 +18,53 @@ pub(crate) async fn commit(
     command: Command,
     tickets: Vec<Ticket>,
 ) -> Result<Outcome, ExecuteError> {
-    let metadata = metadata.clone();
-    let task = tokio::spawn(async move {
-        let result = metadata.execute(command).await;
-        release(tickets, &result);
-        result
+    let session = metadata.session();
+    let (answer, answered) = oneshot::channel();
+    tokio::spawn(async move {
+        let named = Named(tickets);
+        let result = session.execute(command).await;
+        let Err(ExecuteError::Unknown { number }) = result else {
+            named.let_go(&result);
+            // A client that has gone hears nothing.
+            let _ = answer.send(result);
+            return;
+        };
+        // The client hears at once that nothing is known. The tickets are kept until it is, so that
+        // the end of their epoch does not come before.
+        let _ = answer.send(result);
+        if session.settled(number).await.is_some() {
+            named.settle();
+        }
     });
-    match task.await {
-        Ok(result) => result,
-        // The runtime is going down with the process: what became of the command is not known here.
-        Err(_) => Err(ExecuteError::SessionSealed),
+    // The runtime is going down with the process: what became of the command is not known here.
+    answered.await.unwrap_or(Err(ExecuteError::SessionSealed))
+}
+
+/// The tickets of the attempts that a command names which may be applied. Until that is known nobody
+/// touches their bytes: dropped, they are not handed over.
+struct Named(Vec<Ticket>);
+
+impl Named {
+    fn let_go(mut self, result: &Result<Outcome, ExecuteError>) {
+        match result {
+            // It never reached the log. Dropping the tickets hands the attempts over.
+            Err(ExecuteError::NotApplied(_)) => self.0.clear(),
+            // Applied or rejected: either way the state holds what the command named, as replica or as
+            // garbage.
+            Ok(outcome) if !matches!(outcome, Outcome::Refused(_)) => self.settle(),
+            // Everything else leaves its outcome open.
+            Ok(_) | Err(_) => {}
+        }
+    }
+
+    /// The command was applied, rejected or cancelled.
+    fn settle(mut self) {
+        self.0.drain(..).for_each(Ticket::settle);
     }
 }
 
-fn release(tickets: Vec<Ticket>, result: &Result<Outcome, ExecuteError>) {
-    for ticket in tickets {
-        match result {
-            // It never reached the log. Dropping the ticket hands the attempt over.
-            Err(ExecuteError::NotApplied(_)) => drop(ticket),
-            // Every other failure leaves its outcome open.
-            Err(_) | Ok(Outcome::Refused(_)) => ticket.leave_unknown(),
-            // Applied or rejected: either way the state holds what the command named, as replica or as
-            // garbage.
-            Ok(_) => ticket.settle(),
-        }
+impl Drop for Named {
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(Ticket::leave_unknown);
     }
 }

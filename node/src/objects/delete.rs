@@ -5,7 +5,7 @@ use raft_types::commands::{DeleteObjects, DeleteTarget};
 use raft_types::limits::DELETE_KEYS;
 use raft_types::{BucketId, Command, DeleteResult, Outcome, PrincipalName};
 
-use super::access::{UsableBucket, usable_bucket};
+use super::access::UsableBucket;
 use super::buckets::principal;
 use super::errors::{execute_failed, rejected, unexpected};
 use super::gateway::Gateway;
@@ -35,7 +35,7 @@ impl Gateway {
         bucket: BucketName,
         objects: Vec<DeleteObject>,
     ) -> Result<Vec<Result<DeletedObject, Error>>, Error> {
-        let UsableBucket { id, record } = usable_bucket(&*self.policy(), view.tables(), &caller, &bucket)?;
+        let (_, UsableBucket { id, record }) = self.usable(&view, &caller, bucket).await?;
         drop(view);
         let owner = Some(principal(&caller)?).filter(|user| *user != record.owner);
         let mut results = Vec::with_capacity(objects.len());

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use api::port::{Condition, Error, PartNumber, WriteConditions};
-use raft::ExecuteError;
+use raft::{ExecuteError, NotInMemory};
 use raft_machine::Fault;
 use raft_types::limits::MIN_PART_SIZE;
-use raft_types::{Outcome, Rejection};
+use raft_types::{BucketId, Outcome, Rejection};
 
+use crate::keys::KeysError;
 use crate::replicas::{ReadError, WriteError};
 
 /// When a client is to try again after something that passes: longer than an election, short enough
@@ -23,6 +24,12 @@ pub(crate) fn unavailable() -> Error {
 
 /// The local state could not be read.
 pub(crate) fn state_fault(fault: Fault) -> Error {
+    if let Fault::Storage(storage) = &fault
+        && storage.source.is::<NotInMemory>()
+    {
+        // Nobody hears of it: the query is run again where it may wait for the disk.
+        return Error::Internal;
+    }
     tracing::error!(
         error = &fault as &dyn std::error::Error,
         "the state could not be read"
@@ -47,6 +54,19 @@ pub(crate) fn unexpected(command: &'static str, outcome: &Outcome) -> Error {
         "a command was answered with an outcome that it cannot have"
     );
     Error::Internal
+}
+
+/// A bucket has no key that could seal.
+pub(crate) fn keys_failed(bucket: BucketId, error: &KeysError) -> Error {
+    if let KeysError::NoSuchBucket(_) = error {
+        return Error::NoSuchBucket;
+    }
+    tracing::warn!(
+        %bucket,
+        error = error as &dyn std::error::Error,
+        "the bucket has no usable key"
+    );
+    unavailable()
 }
 
 /// A body was not written.

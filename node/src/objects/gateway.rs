@@ -1,7 +1,7 @@
 //! The surface's view of this node: one method per use case, each in the file of its subject.
 
-use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use api::port::{
     BucketInfo, BucketList, BucketName, ByteRange, Caller, CompleteUpload, CompletedObject, CreateBucket,
@@ -24,6 +24,10 @@ use crate::replicas::{Backends, BlobReader, BlobWriter};
 pub(crate) struct ObjectLimits {
     /// Bytes of one PUT or part at most.
     pub(crate) max_object_size: u64,
+    /// Copies of every blob.
+    pub(crate) copies: usize,
+    /// How long the result of a completed upload is kept for repetitions.
+    pub(crate) completed_retention: Duration,
     /// Names that no bucket may bear, because the listener answers such paths itself.
     pub(crate) reserved_buckets: Vec<String>,
 }
@@ -84,13 +88,17 @@ impl ObjectGateway for Gateway {
         Ok((view, self.policy().credential(access_key)))
     }
 
-    fn list_buckets(
+    async fn list_buckets(
         &self,
         view: RequestView,
         caller: Caller,
         request: ListBuckets,
-    ) -> impl Future<Output = Result<BucketList, Error>> + Send {
-        std::future::ready(self.do_list_buckets(&view, &caller, &request))
+    ) -> Result<BucketList, Error> {
+        let context = (self.clone(), caller, request);
+        let query = |view: &RequestView, (gateway, caller, request): &(Self, Caller, ListBuckets)| {
+            gateway.do_list_buckets(view, caller, request)
+        };
+        Ok(view.decide_on_disk(context, query).await?.1)
     }
 
     async fn create_bucket(
@@ -111,22 +119,22 @@ impl ObjectGateway for Gateway {
         self.do_delete_bucket(view, caller, bucket).await
     }
 
-    fn head_bucket(
+    async fn head_bucket(
         &self,
         view: RequestView,
         caller: Caller,
         bucket: BucketName,
-    ) -> impl Future<Output = Result<BucketInfo, Error>> + Send {
-        std::future::ready(self.do_head_bucket(&view, &caller, &bucket))
+    ) -> Result<BucketInfo, Error> {
+        self.do_head_bucket(view, caller, bucket).await
     }
 
-    fn bucket_location(
+    async fn bucket_location(
         &self,
         view: RequestView,
         caller: Caller,
         bucket: BucketName,
-    ) -> impl Future<Output = Result<BucketInfo, Error>> + Send {
-        std::future::ready(self.do_head_bucket(&view, &caller, &bucket))
+    ) -> Result<BucketInfo, Error> {
+        self.do_head_bucket(view, caller, bucket).await
     }
 
     async fn put_object<B: VerifiedBody>(
@@ -139,13 +147,13 @@ impl ObjectGateway for Gateway {
         self.do_put_object(view, caller, request, body).await
     }
 
-    fn find_object(
+    async fn find_object(
         &self,
         view: RequestView,
         caller: Caller,
         request: FindObject,
-    ) -> impl Future<Output = Result<Found<ObjectHandle>, Error>> + Send {
-        std::future::ready(self.do_find_object(view, &caller, &request))
+    ) -> Result<Found<ObjectHandle>, Error> {
+        self.do_find_object(view, caller, request).await
     }
 
     async fn read_object(&self, handle: ObjectHandle, range: ByteRange) -> Result<ObjectBody, Error> {
@@ -171,18 +179,17 @@ impl ObjectGateway for Gateway {
         self.do_delete_objects(view, caller, bucket, objects).await
     }
 
-    fn list_objects(
+    async fn list_objects(
         &self,
         view: RequestView,
         caller: Caller,
         request: ListObjects,
-    ) -> impl Future<Output = Result<ListPage, Error>> + Send {
-        let gateway = self.clone();
-        // A page of a cold table does IO: it does not belong on a thread that serves sockets.
-        async move {
-            let page = tokio::task::spawn_blocking(move || gateway.do_list_objects(&view, &caller, &request));
-            page.await.unwrap_or(Err(Error::Internal))
-        }
+    ) -> Result<ListPage, Error> {
+        let context = (self.clone(), caller, request);
+        let query = |view: &RequestView, (gateway, caller, request): &(Self, Caller, ListObjects)| {
+            gateway.do_list_objects(view, caller, request)
+        };
+        Ok(view.decide_on_disk(context, query).await?.1)
     }
 
     async fn create_upload(
@@ -204,22 +211,30 @@ impl ObjectGateway for Gateway {
         self.do_upload_part(view, caller, request, body).await
     }
 
-    fn list_parts(
+    async fn list_parts(
         &self,
         view: RequestView,
         caller: Caller,
         request: ListParts,
-    ) -> impl Future<Output = Result<PartPage, Error>> + Send {
-        std::future::ready(self.do_list_parts(&view, &caller, &request))
+    ) -> Result<PartPage, Error> {
+        let context = (self.clone(), caller, request);
+        let query = |view: &RequestView, (gateway, caller, request): &(Self, Caller, ListParts)| {
+            gateway.do_list_parts(view, caller, request)
+        };
+        Ok(view.decide_on_disk(context, query).await?.1)
     }
 
-    fn list_uploads(
+    async fn list_uploads(
         &self,
         view: RequestView,
         caller: Caller,
         request: ListUploads,
-    ) -> impl Future<Output = Result<UploadPage, Error>> + Send {
-        std::future::ready(self.do_list_uploads(&view, &caller, &request))
+    ) -> Result<UploadPage, Error> {
+        let context = (self.clone(), caller, request);
+        let query = |view: &RequestView, (gateway, caller, request): &(Self, Caller, ListUploads)| {
+            gateway.do_list_uploads(view, caller, request)
+        };
+        Ok(view.decide_on_disk(context, query).await?.1)
     }
 
     async fn complete_upload(

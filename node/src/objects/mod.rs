@@ -22,9 +22,19 @@ mod list;
 mod multipart;
 mod put;
 mod read;
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+mod tests;
 mod translate;
 mod upload_id;
 
 pub(crate) use access::{AccessPolicy, CreateBuckets};
+#[cfg(test)]
+pub(crate) use body::ObjectBody;
 pub(crate) use errors::unavailable;
 pub(crate) use gateway::{Gateway, GatewayParts, ObjectLimits};

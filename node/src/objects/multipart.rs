@@ -32,6 +32,18 @@ struct OpenUpload {
     record: UploadRecord,
 }
 
+/// What the state says to a Complete.
+enum AcceptedComplete {
+    /// The list fits.
+    Now {
+        bucket: UsableBucket,
+        target: UploadTarget,
+        listed: Listed,
+    },
+    /// It has happened already.
+    Before(CompletedObject),
+}
+
 impl Gateway {
     pub(super) async fn do_create_upload(
         &self,
@@ -39,14 +51,18 @@ impl Gateway {
         caller: Caller,
         request: CreateUpload,
     ) -> Result<CreatedUpload, Error> {
-        let UsableBucket { id, record } =
-            usable_bucket(&*self.policy(), view.tables(), &caller, &request.bucket)?;
         let key = translate::object_key(&request.key).ok_or(Error::Internal)?;
-        let backends = self
-            .place(view.tables())?
-            .iter()
-            .map(|backend| backend.id)
-            .collect();
+        let ((_, caller, request), (bucket, backends)) = view
+            .decide(
+                (self.clone(), caller, request),
+                |view, (gateway, caller, request)| {
+                    let bucket = usable_bucket(&*gateway.policy(), view.tables(), caller, &request.bucket)?;
+                    Ok((bucket, gateway.place(view.tables())?))
+                },
+            )
+            .await?;
+        let UsableBucket { id, record } = bucket;
+        let backends = backends.iter().map(|backend| backend.id).collect();
         drop(view);
         let upload = upload_id::draw(SystemTime::now()).map_err(|error| {
             tracing::error!(%error, "no randomness for an upload id");
@@ -101,16 +117,26 @@ impl Gateway {
         request: UploadPart,
         mut body: B,
     ) -> Result<StoredPart, Error> {
-        let open = self.open_upload(&view, &caller, &request.upload)?;
         self.check_size(body.length())?;
+        let ((.., request), (open, backends)) = view
+            .decide(
+                (self.clone(), caller, request),
+                |view, (gateway, caller, request)| {
+                    let open = gateway.open_upload(view, caller, &request.upload)?;
+                    Ok((open, gateway.place(view.tables())?))
+                },
+            )
+            .await?;
         let wanted = open.record.algorithm.map(translate::port_algorithm);
-        match (wanted, body.declared_checksum()) {
+        let computed = match (wanted, body.declared_checksum()) {
             (Some(wanted), Some(declared)) if wanted != declared => return Err(Error::ChecksumKindMismatch),
-            (Some(wanted), None) => body.compute_checksum(wanted),
-            _ => {}
-        }
+            (Some(wanted), None) => {
+                body.compute_checksum(wanted);
+                Some(wanted)
+            }
+            _ => None,
+        };
         let number = raft_types::PartNumber::new(request.number.get()).ok_or(Error::Internal)?;
-        let backends = self.place(view.tables())?;
         let order = self.order(view.read_index());
         drop(view);
         let OpenUpload { bucket, target, .. } = open;
@@ -125,6 +151,7 @@ impl Gateway {
             headers: Vec::new(),
             user_metadata: Vec::new(),
             order,
+            computed,
         };
         let (written, _) = self.write_body(facts, body, &backends).await?;
         let WrittenBody {
@@ -259,19 +286,22 @@ impl Gateway {
         caller: Caller,
         request: CompleteUpload,
     ) -> Result<CompletedObject, Error> {
-        let open = match self.open_upload(&view, &caller, &request.upload) {
-            Ok(open) => open,
-            Err(Error::NoSuchUpload) => return self.completed_before(&view, &caller, &request),
-            Err(other) => return Err(other),
-        };
-        let OpenUpload {
-            bucket,
-            target,
-            record,
-        } = open;
-        decide_early(view.tables(), bucket.id, &target.key, &request.conditions)?;
-        let listed = Listed::check(view.tables(), target.upload, &record, &request)?;
+        // The list may name ten thousand parts.
+        let ((.., request), accepted) = view
+            .decide_on_disk(
+                (self.clone(), caller, request),
+                |view, (gateway, caller, request)| gateway.accept_complete(view, caller, request),
+            )
+            .await?;
         drop(view);
+        let (bucket, target, listed) = match accepted {
+            AcceptedComplete::Now {
+                bucket,
+                target,
+                listed,
+            } => (bucket, target, listed),
+            AcceptedComplete::Before(completed) => return Ok(completed),
+        };
         let command = Command::CompleteUpload(Box::new(commands::CompleteUpload {
             target,
             listed: listed.bits,
@@ -284,6 +314,7 @@ impl Gateway {
                 .map(|c| translate::checksum(&c.checksum, c.kind))
                 .collect(),
             conditions: translate::conditions(&request.conditions),
+            kept_millis: u64::try_from(self.parts.limits.completed_retention.as_millis()).unwrap_or(u64::MAX),
         }));
         let committed = match commit(&self.parts.metadata, command, Vec::new())
             .await
@@ -298,6 +329,35 @@ impl Gateway {
             version: translate::version(committed.version, committed.is_null, committed.versioning),
             checksum: translate::object_checksum(&committed.checksums, committed.etag.parts.map(u32::from)),
             encryption: shown_encryption(&bucket.record),
+        })
+    }
+
+    fn accept_complete(
+        &self,
+        view: &RequestView,
+        caller: &Caller,
+        request: &CompleteUpload,
+    ) -> Result<AcceptedComplete, Error> {
+        let open = match self.open_upload(view, caller, &request.upload) {
+            Ok(open) => open,
+            Err(Error::NoSuchUpload) => {
+                return self
+                    .completed_before(view, caller, request)
+                    .map(AcceptedComplete::Before);
+            }
+            Err(other) => return Err(other),
+        };
+        let OpenUpload {
+            bucket,
+            target,
+            record,
+        } = open;
+        decide_early(view.tables(), bucket.id, &target.key, &request.conditions)?;
+        let listed = Listed::check(view.tables(), target.upload, &record, request)?;
+        Ok(AcceptedComplete::Now {
+            bucket,
+            target,
+            listed,
         })
     }
 
@@ -330,7 +390,12 @@ impl Gateway {
         caller: Caller,
         request: UploadRef,
     ) -> Result<(), Error> {
-        let OpenUpload { target, .. } = self.open_upload(&view, &caller, &request)?;
+        let (_, OpenUpload { target, .. }) = view
+            .decide(
+                (self.clone(), caller, request),
+                |view, (gateway, caller, request)| gateway.open_upload(view, caller, request),
+            )
+            .await?;
         drop(view);
         let command = Command::AbortUpload(AbortUpload { target });
         match self

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use api::port::{
-    Caller, ChecksumType, ETag, Encryption, Error, PutObject, ReadVerdict, StoredObject, VerifiedBody,
-    WriteConditions,
+    Caller, ChecksumAlgorithm, ChecksumType, ETag, Encryption, Error, PutObject, ReadVerdict, StoredObject,
+    VerifiedBody, WriteConditions,
 };
 use node_crypto::footer::{FooterFacts, Order, Place, UploadPart};
 use raft_machine::{ReadTables, queries};
@@ -16,7 +16,9 @@ use raft_types::{BucketId, Command, ETag as StateETag, MillisUtc, ObjectKey, Out
 use super::access::{UsableBucket, usable_bucket};
 use super::buckets::principal;
 use super::commit::commit;
-use super::errors::{execute_failed, rejected, state_fault, unavailable, unexpected, write_failed};
+use super::errors::{
+    execute_failed, keys_failed, rejected, state_fault, unavailable, unexpected, write_failed,
+};
 use super::gateway::Gateway;
 use super::translate;
 use crate::metadata::RequestView;
@@ -31,6 +33,15 @@ pub(super) struct BodyOf<'a> {
     pub(super) headers: Vec<(String, String)>,
     pub(super) user_metadata: Vec<(String, String)>,
     pub(super) order: OrderStamp,
+    /// The checksum that is computed although the client declares none.
+    pub(super) computed: Option<ChecksumAlgorithm>,
+}
+
+/// What the state says to a PUT before its body is read.
+struct AcceptedPut {
+    bucket: UsableBucket,
+    key: ObjectKey,
+    backends: Vec<Arc<AttachedBackend>>,
 }
 
 impl Gateway {
@@ -41,12 +52,18 @@ impl Gateway {
         request: PutObject,
         body: B,
     ) -> Result<StoredObject, Error> {
-        let UsableBucket { id, record } =
-            usable_bucket(&*self.policy(), view.tables(), &caller, &request.bucket)?;
-        let key = translate::object_key(&request.key).ok_or(Error::Internal)?;
         self.check_size(body.length())?;
-        decide_early(view.tables(), id, &key, &request.conditions)?;
-        let backends = self.place(view.tables())?;
+        let ((_, caller, request), accepted) = view
+            .decide(
+                (self.clone(), caller, request),
+                |view, (gateway, caller, request)| gateway.accept_put(view, caller, request),
+            )
+            .await?;
+        let AcceptedPut {
+            bucket: UsableBucket { id, record },
+            key,
+            backends,
+        } = accepted;
         let order = self.order(view.read_index());
         // A body may take hours; a snapshot that old would pin files of the store.
         drop(view);
@@ -58,6 +75,7 @@ impl Gateway {
             headers: translate::footer_headers(&request.metadata),
             user_metadata: request.metadata.user.clone(),
             order,
+            computed: None,
         };
         let (written, encryption) = self.write_body(facts, body, &backends).await?;
         let WrittenBody {
@@ -106,6 +124,23 @@ impl Gateway {
         })
     }
 
+    fn accept_put(
+        &self,
+        view: &RequestView,
+        caller: &Caller,
+        request: &PutObject,
+    ) -> Result<AcceptedPut, Error> {
+        let bucket = usable_bucket(&*self.policy(), view.tables(), caller, &request.bucket)?;
+        let key = translate::object_key(&request.key).ok_or(Error::Internal)?;
+        decide_early(view.tables(), bucket.id, &key, &request.conditions)?;
+        let backends = self.place(view.tables())?;
+        Ok(AcceptedPut {
+            bucket,
+            key,
+            backends,
+        })
+    }
+
     /// Writes a body under the bucket's key.
     pub(super) async fn write_body<B: VerifiedBody>(
         &self,
@@ -113,10 +148,8 @@ impl Gateway {
         body: B,
         backends: &[Arc<AttachedBackend>],
     ) -> Result<(WrittenBody, Encryption), Error> {
-        let encryption = self.parts.keys.encryption(of.bucket, of.record).await.map_err(|error| {
-            tracing::warn!(bucket = %of.bucket, error = &error as &dyn std::error::Error, "the bucket has no usable key");
-            unavailable()
-        })?;
+        let encryption = self.parts.keys.encryption(of.bucket, of.record).await;
+        let encryption = encryption.map_err(|error| keys_failed(of.bucket, &error))?;
         let shown = match &encryption {
             node_crypto::Encryption::Enabled(_) => Encryption::ServerManaged,
             node_crypto::Encryption::Disabled(_) => Encryption::None,
@@ -124,14 +157,20 @@ impl Gateway {
         let facts = BodyFacts {
             footer: self.footer(&of),
             bucket: of.bucket,
+            computed: of.computed,
         };
-        let written = self
-            .parts
-            .writer
-            .write(facts, body, &encryption, backends)
-            .await
-            .map_err(write_failed)?;
-        Ok((written, shown))
+        let session = self.parts.metadata.session();
+        let written = tokio::select! {
+            biased;
+            // Its attempts lie in epochs that are sealed now, and may be swept while the body still
+            // comes: nothing more of it may arrive.
+            () = session.sealed() => {
+                tracing::warn!("a write is given up: the session of this node is sealed");
+                return Err(unavailable());
+            }
+            written = self.parts.writer.write(facts, body, &encryption, backends) => written,
+        };
+        Ok((written.map_err(write_failed)?, shown))
     }
 
     fn footer(&self, of: &BodyOf<'_>) -> FooterFacts {
@@ -161,7 +200,7 @@ impl Gateway {
             .filter(|(id, row)| row.state == BackendState::Active && self.parts.backends.get(*id).is_some())
             .map(|(id, _)| node_planner::Candidate { backend: id })
             .collect();
-        let chosen = node_planner::place(&candidates);
+        let chosen = node_planner::place(&candidates, self.parts.limits.copies);
         let backends: Vec<_> = chosen
             .into_iter()
             .filter_map(|id| self.parts.backends.get(id))

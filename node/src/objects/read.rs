@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use api::port::{ByteRange, Caller, Encryption, Error, FindObject, Found, PartNumber, PartSpan};
+use api::port::{ByteRange, Caller, Encryption, Error, FindObject, Found, ObjectInfo, PartNumber, PartSpan};
 use raft_machine::queries::{self, Lookup};
 use raft_types::records::{Content, ObjectRecord};
 
@@ -27,17 +27,43 @@ impl ObjectHandle {
         if end > source.size {
             return Err(Error::Internal);
         }
-        ObjectBody::open(source, view.tables(), range.offset..end).await
+        ObjectBody::open(source, &view, range.offset..end).await
     }
 }
 
 impl Gateway {
-    pub(super) fn do_find_object(
+    pub(super) async fn do_find_object(
         &self,
         view: RequestView,
+        caller: Caller,
+        request: FindObject,
+    ) -> Result<Found<ObjectHandle>, Error> {
+        let (_, (info, content)) = view
+            .decide(
+                (self.clone(), caller, request),
+                |view, (gateway, caller, request)| gateway.find(view, caller, request),
+            )
+            .await?;
+        let source = ContentSource {
+            metadata: self.parts.metadata.clone(),
+            reader: Arc::clone(&self.parts.reader),
+            keys: Arc::clone(&self.parts.keys),
+            guard: view.guard(),
+            content,
+            size: info.size,
+        };
+        Ok(Found {
+            info,
+            handle: ObjectHandle { view, source },
+        })
+    }
+
+    fn find(
+        &self,
+        view: &RequestView,
         caller: &Caller,
         request: &FindObject,
-    ) -> Result<Found<ObjectHandle>, Error> {
+    ) -> Result<(ObjectInfo, Content), Error> {
         let UsableBucket { id, record: bucket } =
             usable_bucket(&*self.policy(), view.tables(), caller, &request.bucket)?;
         let key = translate::object_key(&request.key).ok_or(Error::NoSuchKey { marker: None })?;
@@ -50,7 +76,7 @@ impl Gateway {
             Lookup::Nothing => return Err(Error::NoSuchKey { marker: None }),
         };
         let part = match request.part {
-            Some(number) => Some(part_span(&view, &object, number)?),
+            Some(number) => Some(part_span(view, &object, number)?),
             None => None,
         };
         let encryption = if bucket.key_version.is_some() {
@@ -58,19 +84,11 @@ impl Gateway {
         } else {
             Encryption::None
         };
-        let source = ContentSource {
-            metadata: self.parts.metadata.clone(),
-            reader: Arc::clone(&self.parts.reader),
-            keys: Arc::clone(&self.parts.keys),
-            guard: view.guard(),
-            content: object.content.clone(),
-            size: object.size,
-        };
-        let info = translate::object_info(object, bucket.versioning, encryption, part);
-        Ok(Found {
-            info,
-            handle: ObjectHandle { view, source },
-        })
+        let content = object.content.clone();
+        Ok((
+            translate::object_info(object, bucket.versioning, encryption, part),
+            content,
+        ))
     }
 }
 

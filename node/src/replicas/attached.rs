@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use node_backend::{Backend, BackendKey, KeyError, KeyPrefix};
+use node_backend::identity::{Identity, Verdict};
+use node_backend::{Backend, BackendKey, Guard, KeyError, KeyPrefix};
 use raft_types::address::PhysicalKey;
 use raft_types::ids::BackendId;
 
@@ -17,9 +18,37 @@ pub(crate) struct AttachedBackend {
     pub(crate) prefix: KeyPrefix,
     /// The adapter with its decorators; refuses what is destructive while the identity is not ours.
     pub(crate) backend: Arc<dyn Backend>,
+    guard: Arc<Guard<Arc<dyn Backend>>>,
 }
 
 impl AttachedBackend {
+    /// Guards `adapter`, under whose prefix the identity `expected` was found.
+    ///
+    /// # Errors
+    /// The prefix leaves no room for a key.
+    pub(crate) fn new(
+        adapter: Arc<dyn Backend>,
+        prefix: KeyPrefix,
+        expected: Identity,
+    ) -> Result<Self, KeyError> {
+        let id = expected.backend;
+        let guard = Arc::new(Guard::new(adapter, prefix.clone(), expected)?);
+        Ok(Self {
+            id,
+            prefix,
+            backend: Arc::<Guard<_>>::clone(&guard),
+            guard,
+        })
+    }
+
+    /// Reads the identity anew; from then on the backend is used as that allows.
+    ///
+    /// # Errors
+    /// The backend could not be asked.
+    pub(crate) async fn check_identity(&self) -> node_backend::Result<Verdict> {
+        self.guard.check().await
+    }
+
     /// Where an attempt lies on this backend.
     pub(crate) fn key(&self, key: &PhysicalKey) -> Result<BackendKey, KeyError> {
         BackendKey::parse(&key.under(self.prefix.as_str().trim_end_matches('/')))

@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
-use raft::{ExecuteError, Session};
-use raft_types::Outcome;
+use raft::ExecuteError;
 use raft_types::address::{AttemptAddress, PhysicalKey};
 use raft_types::commands::{CloseEpoch, Command, OpenEpoch, SealEpoch};
-use raft_types::ids::{Attempt, BackendId, BlobId, ClusterId, EpochId, Incarnation};
+use raft_types::ids::{Attempt, BackendId, BlobId, ClusterId, EpochId, Incarnation, SessionId};
+use raft_types::{Outcome, Rejection};
 use tokio::sync::{Notify, mpsc};
 
 use super::ticket::{Discarded, Ticket};
+use crate::metadata::{AnySession, Metadata, SessionPort};
 
 /// Attempts after which a session opens another epoch: bounds the listing of one sweep.
 const MAX_ATTEMPTS: u32 = 100_000;
@@ -33,12 +34,39 @@ pub(crate) enum EpochsError {
     /// The state answered with something else than an epoch.
     #[error("no epoch was opened: {0:?}")]
     Refused(Outcome),
+    /// The task that opens one ended without an answer: the process is going down.
+    #[error("no epoch was opened: the task that does it has ended")]
+    Ended,
 }
 
-/// Hands out attempts of this session, opening and ending epochs as they are used up.
+/// Why an epoch did not move on. It is tried again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AdvanceError {
+    /// A command did not get through.
+    #[error("epoch {epoch}")]
+    Execute {
+        /// The epoch.
+        epoch: EpochId,
+        /// Why.
+        source: ExecuteError,
+    },
+    /// A command was answered otherwise than expected.
+    #[error("epoch {epoch}: {command} was answered with {outcome:?}")]
+    Refused {
+        /// The epoch.
+        epoch: EpochId,
+        /// The command.
+        command: &'static str,
+        /// The answer.
+        outcome: Outcome,
+    },
+}
+
+/// Hands out attempts of the session in use, opening and ending epochs as they are used up. What an
+/// earlier session opened was sealed with it.
 #[derive(Debug)]
 pub(crate) struct Epochs {
-    session: Session,
+    metadata: Metadata,
     cluster: ClusterId,
     incarnation: Incarnation,
     limits: EpochLimits,
@@ -74,6 +102,7 @@ impl Default for EpochLimits {
 #[derive(Debug)]
 pub(crate) struct EpochInUse {
     id: EpochId,
+    session: SessionId,
     opened: Instant,
     next_attempt: AtomicU32,
     in_flight: AtomicU64,
@@ -93,6 +122,23 @@ struct Usage {
 }
 
 impl EpochInUse {
+    fn new(id: EpochId, session: SessionId, wake: Arc<Notify>) -> Self {
+        Self {
+            id,
+            session,
+            opened: Instant::now(),
+            next_attempt: AtomicU32::new(0),
+            in_flight: AtomicU64::new(0),
+            unknown: AtomicU64::new(0),
+            usage: Mutex::default(),
+            wake,
+        }
+    }
+
+    pub(super) fn session(&self) -> SessionId {
+        self.session
+    }
+
     pub(super) fn begin_attempt(&self) {
         self.in_flight.fetch_add(1, Ordering::AcqRel);
     }
@@ -140,14 +186,14 @@ impl EpochInUse {
 
 impl Epochs {
     pub(crate) fn new(
-        session: Session,
+        metadata: Metadata,
         cluster: ClusterId,
         incarnation: Incarnation,
         limits: EpochLimits,
         discards: mpsc::Sender<Discarded>,
     ) -> Self {
         Self {
-            session,
+            metadata,
             cluster,
             incarnation,
             limits,
@@ -164,7 +210,7 @@ impl Epochs {
     /// # Errors
     /// No epoch is open and none could be opened.
     pub(crate) async fn begin(
-        &self,
+        self: &Arc<Self>,
         blob: BlobId,
         backend: BackendId,
         stored: u64,
@@ -211,32 +257,63 @@ impl Epochs {
     fn is_used_up(&self, epoch: &EpochInUse) -> bool {
         epoch.opened.elapsed() >= self.limits.in_use
             || epoch.next_attempt.load(Ordering::Relaxed) >= self.limits.attempts
+            || epoch.session != self.metadata.session().id()
     }
 
-    /// Opens the next epoch and lets the present one close. Single flight.
-    async fn open(&self) -> Result<Arc<EpochInUse>, EpochsError> {
+    /// Opens the next epoch and lets the present one close. In a task of its own: a request that is
+    /// dropped meanwhile leaves no epoch that nobody knows.
+    async fn open(self: &Arc<Self>) -> Result<Arc<EpochInUse>, EpochsError> {
+        let epochs = Arc::clone(self);
+        let opening = tokio::spawn(async move { epochs.open_next().await });
+        opening.await.unwrap_or(Err(EpochsError::Ended))
+    }
+
+    /// Single flight.
+    async fn open_next(self: &Arc<Self>) -> Result<Arc<EpochInUse>, EpochsError> {
         let _only_one = self.opening.lock().await;
         if let Some(epoch) = self.current.load_full().filter(|epoch| !self.is_used_up(epoch)) {
             return Ok(epoch);
         }
-        let id = match self.session.execute(Command::OpenEpoch(OpenEpoch {})).await? {
-            Outcome::EpochOpened(id) => id,
-            other => return Err(EpochsError::Refused(other)),
+        let session = self.metadata.session();
+        let id = match session.execute(Command::OpenEpoch(OpenEpoch {})).await {
+            Ok(Outcome::EpochOpened(id)) => id,
+            Ok(other) => return Err(EpochsError::Refused(other)),
+            Err(error) => {
+                if let ExecuteError::Unknown { number } = error {
+                    self.end_if_opened(session, number);
+                }
+                return Err(error.into());
+            }
         };
-        let epoch = Arc::new(EpochInUse {
-            id,
-            opened: Instant::now(),
-            next_attempt: AtomicU32::new(0),
-            in_flight: AtomicU64::new(0),
-            unknown: AtomicU64::new(0),
-            usage: Mutex::default(),
-            wake: Arc::clone(&self.wake),
-        });
+        let epoch = Arc::new(EpochInUse::new(id, session.id(), Arc::clone(&self.wake)));
         if let Some(earlier) = self.current.swap(Some(Arc::clone(&epoch))) {
-            self.closing.lock().push(earlier);
-            self.wake.notify_one();
+            self.let_close(earlier);
         }
         Ok(epoch)
+    }
+
+    /// Nobody waits for an epoch whose opening had no answer in time: if there is one, it ends unused.
+    fn end_if_opened(self: &Arc<Self>, session: AnySession, number: u64) {
+        let epochs = Arc::clone(self);
+        tokio::spawn(async move {
+            if let Some(Outcome::EpochOpened(id)) = session.settled(number).await {
+                let wake = Arc::clone(&epochs.wake);
+                epochs.let_close(Arc::new(EpochInUse::new(id, session.id(), wake)));
+            }
+        });
+    }
+
+    fn let_close(&self, epoch: Arc<EpochInUse>) {
+        self.closing.lock().push(epoch);
+        self.wake.notify_one();
+    }
+
+    /// Attempts that are under way, or wait to be handed over, in the epochs that are open or closing.
+    #[cfg(test)]
+    pub(crate) fn in_flight(&self) -> u64 {
+        let closing = self.closing.lock().clone();
+        let epochs = self.current.load_full().into_iter().chain(closing);
+        epochs.map(|epoch| epoch.in_flight.load(Ordering::Acquire)).sum()
     }
 
     /// Resolves when an epoch may have become ready to be closed or sealed.
@@ -247,17 +324,17 @@ impl Epochs {
     /// Ends the use of the present epoch; the next attempt opens another.
     pub(crate) fn rotate(&self) {
         if let Some(earlier) = self.current.swap(None) {
-            self.closing.lock().push(earlier);
-            self.wake.notify_one();
+            self.let_close(earlier);
         }
     }
 
     /// Moves closing epochs on: tells the state that they take no new attempts, and seals those whose
-    /// attempts are all settled, or that waited too long. What fails is tried at the next call.
+    /// attempts are all settled, or that waited too long. What fails is tried at the next call, and
+    /// holds up no other epoch.
     ///
     /// # Errors
-    /// The first command that did not get through.
-    pub(crate) async fn advance(&self) -> Result<(), ExecuteError> {
+    /// What kept the last epoch of those that failed.
+    pub(crate) async fn advance(&self) -> Result<(), AdvanceError> {
         if self
             .current
             .load()
@@ -266,26 +343,63 @@ impl Epochs {
         {
             self.rotate();
         }
+        let mut failed = None;
         let closing = self.closing.lock().clone();
         for epoch in closing {
-            let since = epoch.close();
-            if let Some(used) = epoch.untold() {
-                self.session
-                    .execute(Command::CloseEpoch(CloseEpoch {
-                        epoch: epoch.id,
-                        used,
-                    }))
-                    .await?;
-                epoch.note_told();
+            match self.advance_one(&epoch).await {
+                Ok(Advanced::Ended) => self.closing.lock().retain(|other| other.id != epoch.id),
+                Ok(Advanced::Waits) => {}
+                Err(error) => failed = Some(error),
             }
-            if !epoch.is_settled() && since.elapsed() < self.limits.force_seal_after {
-                continue;
-            }
-            self.session
-                .execute(Command::SealEpoch(SealEpoch { epoch: epoch.id }))
-                .await?;
-            self.closing.lock().retain(|other| other.id != epoch.id);
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
+
+    async fn advance_one(&self, epoch: &EpochInUse) -> Result<Advanced, AdvanceError> {
+        let since = epoch.close();
+        let session = self.metadata.session();
+        if epoch.session != session.id() {
+            // Its session was sealed, and it with it.
+            return Ok(Advanced::Ended);
+        }
+        let EpochInUse { id, .. } = *epoch;
+        if let Some(used) = epoch.untold() {
+            let close = Command::CloseEpoch(CloseEpoch { epoch: id, used });
+            self.execute(&*session, id, "CloseEpoch", close).await?;
+            epoch.note_told();
+        }
+        if !epoch.is_settled() && since.elapsed() < self.limits.force_seal_after {
+            return Ok(Advanced::Waits);
+        }
+        let seal = Command::SealEpoch(SealEpoch { epoch: id });
+        self.execute(&*session, id, "SealEpoch", seal).await?;
+        Ok(Advanced::Ended)
+    }
+
+    async fn execute(
+        &self,
+        session: &dyn SessionPort,
+        epoch: EpochId,
+        name: &'static str,
+        command: Command,
+    ) -> Result<(), AdvanceError> {
+        let executed = session.execute(command).await;
+        match executed.map_err(|source| AdvanceError::Execute { epoch, source })? {
+            // An earlier try, of which no answer came, has done it.
+            Outcome::Done | Outcome::Rejected(Rejection::EpochNotOpen(_)) => Ok(()),
+            outcome => Err(AdvanceError::Refused {
+                epoch,
+                command: name,
+                outcome,
+            }),
+        }
+    }
+}
+
+/// How far an epoch has come.
+enum Advanced {
+    /// It is sealed.
+    Ended,
+    /// It has attempts that are not settled.
+    Waits,
 }

@@ -32,15 +32,16 @@ pub(super) struct FanOut {
 /// An attempt whose backend took no more; its put has ended with the reason.
 #[derive(Debug)]
 struct Failed {
-    destination: Destination,
     put: PutTask,
+    destination: Destination,
 }
 
+/// Dropped in the order of its fields: the put is told to end before its attempt is handed over.
 #[derive(Debug)]
 struct Running {
-    destination: Destination,
     writer: BodyWriter,
     put: PutTask,
+    destination: Destination,
 }
 
 /// The task of one put, ended when it is dropped.

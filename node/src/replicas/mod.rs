@@ -12,13 +12,21 @@ mod fanout;
 mod pieces;
 mod reader;
 mod reads;
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+mod tests;
 mod ticket;
 mod writer;
 
 pub(crate) use attached::{AttachedBackend, Backends};
-pub(crate) use epoch::{EpochLimits, Epochs};
+pub(crate) use epoch::{AdvanceError, EpochLimits, Epochs};
 pub(crate) use pieces::{KeyIds, PieceOpener, PieceRead};
-pub(crate) use reader::{AllGone, BlobReader, PieceStream, ReadError, Suspicion};
+pub(crate) use reader::{BlobReader, PieceStream, ReadError, Suspicion};
 pub(crate) use reads::{ReadGuard, Reads};
 pub(crate) use ticket::{Discarded, Discards, Ticket};
 pub(crate) use writer::{BlobWriter, BodyFacts, WriteError, WrittenBody};

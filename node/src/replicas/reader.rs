@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use node_backend::{ByteRange, Class, ErrorKind, GetOptions, ReadBody};
+use node_backend::{ByteRange, Class, GetOptions, ReadBody};
 use node_crypto::frame::Decoder;
+use node_crypto::keys;
 use raft_types::address::{AttemptAddress, PhysicalKey};
 use raft_types::ids::{BlobId, ClusterId, Incarnation, IncarnationCounter};
 use raft_types::records::{Replica, ReplicaState};
@@ -12,6 +13,7 @@ use tokio::sync::mpsc;
 
 use super::attached::{AttachedBackend, Backends};
 use super::pieces::{OpenError, PieceOpener, PieceRead};
+use crate::telemetry::sealing::{self, SealingFailure, SealingOperation};
 
 /// Replicas in doubt that wait to be reported. More at once than this are a failing backend or node,
 /// which reports of single replicas would not describe any better.
@@ -31,18 +33,7 @@ pub(crate) enum ReadError {
         /// How the last one failed.
         #[source]
         last: Option<ReplicaError>,
-        /// Whether every replica answered that it is not there: the read may have come too late.
-        all_gone: AllGone,
     },
-}
-
-/// Whether all replicas were missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AllGone {
-    /// They were.
-    Yes,
-    /// At least one failed in another way.
-    No,
 }
 
 /// How one replica failed.
@@ -94,12 +85,11 @@ pub(crate) struct PieceStream {
     tried: Vec<AttemptAddress>,
     source: Option<Source>,
     last: Option<ReplicaError>,
-    all_gone: AllGone,
 }
 
 #[derive(Debug)]
 struct Source {
-    address: AttemptAddress,
+    replica: Replica,
     body: ReadBody,
     /// Stored bytes that came and were not decoded yet.
     buffered: Bytes,
@@ -124,7 +114,8 @@ impl BlobReader {
         )
     }
 
-    /// Begins to read a piece. `order` sorts the replicas that are not being removed, best first.
+    /// Begins to read a piece. `order` sorts the replicas, best first. One that is being removed serves
+    /// as long as it is there: it may be the last that a read which has lasted can use.
     ///
     /// # Errors
     /// The piece cannot be opened.
@@ -134,13 +125,11 @@ impl BlobReader {
         opener: PieceOpener<'_>,
         order: impl FnOnce(&mut Vec<Replica>),
     ) -> Result<PieceStream, OpenError> {
-        let decoder = opener.decoder(&piece)?;
-        let mut untried: Vec<Replica> = piece
-            .replicas
-            .iter()
-            .filter(|replica| replica.state != ReplicaState::Removing)
-            .cloned()
-            .collect();
+        let decoder = opener
+            .decoder(&piece)
+            .inspect_err(|error| tell_unopened(&piece, error))?;
+        tell_opened(&piece);
+        let mut untried = piece.replicas.clone();
         order(&mut untried);
         untried.reverse();
         let reader = Arc::clone(self);
@@ -152,7 +141,6 @@ impl BlobReader {
             tried: Vec::new(),
             source: None,
             last: None,
-            all_gone: AllGone::Yes,
         })
     }
 
@@ -219,17 +207,21 @@ impl PieceStream {
                     return Ok(Some(bytes));
                 }
                 Ok(None) => return Ok(None),
-                Err(error) => self.note_failure(source.address, error),
+                Err(error) => self.note_failure(&source.replica, error),
             }
         }
     }
 
-    /// Adds replicas that were found later; whether any of them was not tried yet.
-    pub(crate) fn add_replicas(&mut self, replicas: Vec<Replica>) -> bool {
-        let fresh = replicas.into_iter().filter(|replica| {
-            replica.state != ReplicaState::Removing && !self.tried.contains(&replica.address())
-        });
-        self.untried.extend(fresh);
+    /// Adds replicas that were found later, sorted by `order`; whether any of them was not tried yet.
+    pub(crate) fn add_replicas(
+        &mut self,
+        mut replicas: Vec<Replica>,
+        order: impl FnOnce(&mut Vec<Replica>),
+    ) -> bool {
+        replicas.retain(|replica| !self.tried.contains(&replica.address()));
+        order(&mut replicas);
+        replicas.reverse();
+        self.untried = replicas;
         !self.untried.is_empty()
     }
 
@@ -260,29 +252,28 @@ impl PieceStream {
             match self.reader.get(self.piece.blob, &address, range.clone()).await {
                 Ok(body) => {
                     return Ok(Some(Source {
-                        address,
+                        replica,
                         body,
                         buffered: Bytes::new(),
                     }));
                 }
-                Err(error) => self.note_failure(address, error),
+                Err(error) => self.note_failure(&replica, error),
             }
         }
         Err(ReadError::Replicas {
             blob: self.piece.blob,
             last: self.last.take(),
-            all_gone: self.all_gone,
         })
     }
 
-    fn note_failure(&mut self, address: AttemptAddress, error: ReplicaError) {
+    fn note_failure(&mut self, replica: &Replica, error: ReplicaError) {
+        let address = replica.address();
         tracing::warn!(
             blob = %self.piece.blob,
             replica = %address,
             error = &error as &dyn std::error::Error,
             "a replica could not be read"
         );
-        let missing = matches!(&error, ReplicaError::Backend(e) if matches!(e.kind(), ErrorKind::NotFound));
         let in_doubt = match &error {
             ReplicaError::Backend(error) => error.class() == Class::Suspect,
             ReplicaError::Damaged(_) => true,
@@ -290,12 +281,47 @@ impl PieceStream {
                 false
             }
         };
-        if !missing {
-            self.all_gone = AllGone::No;
+        if let ReplicaError::Damaged(_) = &error {
+            sealing::wrong_read();
+            if let Some(operation) = opening(&self.piece) {
+                operation.failed(SealingFailure::Damaged);
+            }
         }
-        if in_doubt {
+        // Of one that is suspect or being removed the state knows already.
+        if in_doubt && replica.state == ReplicaState::Present {
             self.reader.suspect(self.piece.blob, address);
         }
         self.last = Some(error);
+    }
+}
+
+/// How a piece is opened, if it is sealed.
+fn opening(piece: &PieceRead) -> Option<SealingOperation> {
+    piece.content.frame.sealing.as_ref()?;
+    let whole = piece.range == (0..piece.content.size);
+    Some(if whole {
+        SealingOperation::Decrypt
+    } else {
+        SealingOperation::DecryptRange
+    })
+}
+
+fn tell_opened(piece: &PieceRead) {
+    sealing::verifying_read();
+    if let Some(operation) = opening(piece) {
+        operation.done();
+    }
+}
+
+fn tell_unopened(piece: &PieceRead, error: &OpenError) {
+    if let OpenError::UnknownKey { .. }
+    | OpenError::Key(
+        keys::Error::UnknownKey(_) | keys::Error::UnknownVersion(_) | keys::Error::Locked { .. },
+    ) = error
+    {
+        sealing::unknown_key();
+    }
+    if let Some(operation) = opening(piece) {
+        operation.failed(SealingFailure::DataKey);
     }
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use raft_types::address::{AttemptAddress, BlobAttempt};
-use raft_types::ids::BlobId;
+use raft_types::ids::{BlobId, SessionId};
 use tokio::sync::mpsc;
 
 use super::epoch::EpochInUse;
 
 /// Attempts that wait to be handed to garbage. More than this many at once are left to the sweep of
 /// their epoch: a node that drops so many uploads in one moment has lost its backend or its clients.
-const DISCARD_QUEUE: usize = 16_384;
+pub(super) const DISCARD_QUEUE: usize = 16_384;
 
 /// One attempt under way.
 ///
@@ -28,7 +28,7 @@ pub(crate) struct Ticket {
 pub(crate) struct Discarded {
     /// The attempt.
     pub(crate) attempt: BlobAttempt,
-    _epoch: InFlight,
+    epoch: InFlight,
 }
 
 /// Counts as an attempt in flight of its epoch.
@@ -108,13 +108,20 @@ impl Ticket {
     }
 }
 
+impl Discarded {
+    /// The session under which the attempt was begun. Once that is sealed, the attempt is the sweep's.
+    pub(crate) fn session(&self) -> SessionId {
+        self.epoch.0.session()
+    }
+}
+
 impl Drop for Ticket {
     fn drop(&mut self) {
         if let Some(attempt) = self.attempt.take() {
             self.epoch.begin_attempt();
             let discarded = Discarded {
                 attempt,
-                _epoch: InFlight(Arc::clone(&self.epoch)),
+                epoch: InFlight(Arc::clone(&self.epoch)),
             };
             if self.discards.try_send(discarded).is_err() {
                 metrics::counter!("s3o_attempts_left_to_sweep_total").increment(1);

@@ -19,6 +19,7 @@ use super::attached::AttachedBackend;
 use super::epoch::{Epochs, EpochsError};
 use super::fanout::{Destination, FanOut, Finished};
 use super::ticket::Ticket;
+use crate::telemetry::sealing::{SealingFailure, SealingOperation};
 
 /// A blob of at most so many stored bytes is sealed in memory and stored in one call: for a small
 /// object the hand-over of pieces between tasks would cost more than the bytes. Also what one such
@@ -68,6 +69,8 @@ pub(crate) struct BodyFacts {
     pub(crate) footer: FooterFacts,
     /// The bucket.
     pub(crate) bucket: BucketId,
+    /// The checksum that is computed although the client declares none.
+    pub(crate) computed: Option<ChecksumAlgorithm>,
 }
 
 /// A verified body that lies on backends and is nobody's yet.
@@ -86,11 +89,22 @@ pub(crate) struct WrittenBody {
 pub(crate) struct BlobWriter {
     epochs: Arc<Epochs>,
     chunk: ChunkSize,
+    blob_bytes: u64,
 }
 
 impl BlobWriter {
     pub(crate) fn new(epochs: Arc<Epochs>, chunk: ChunkSize) -> Self {
-        Self { epochs, chunk }
+        Self {
+            epochs,
+            chunk,
+            blob_bytes: BLOB_BYTES,
+        }
+    }
+
+    /// Lets a test have bodies of many blobs without so many bytes.
+    #[cfg(test)]
+    pub(crate) fn with_blobs_of(self, blob_bytes: u64) -> Self {
+        Self { blob_bytes, ..self }
     }
 
     /// Reads `body` to its verified end and stores it on `backends`.
@@ -107,16 +121,17 @@ impl BlobWriter {
         let length = body.length();
         let algorithms: Vec<FooterAlgorithm> = body
             .declared_checksum()
+            .or(facts.computed)
             .map(footer_algorithm)
             .into_iter()
             .collect();
-        let count = length.div_ceil(BLOB_BYTES).max(1);
+        let count = length.div_ceil(self.blob_bytes).max(1);
         let mut done = Gathered::new(backends.len());
         let mut first = None;
         let mut rest = Bytes::new();
         for index in 0..count {
-            let offset = index * BLOB_BYTES;
-            let size = (length - offset).min(BLOB_BYTES);
+            let offset = index * self.blob_bytes;
+            let size = (length - offset).min(self.blob_bytes);
             let blob = draw_blob()?;
             let crypto_blob = node_crypto::BlobId(blob.0);
             let place = Place {
@@ -138,7 +153,9 @@ impl BlobWriter {
             )
             .map_err(|error| internal(blob, &error))?;
             let bucket = node_crypto::BucketId(facts.bucket.0);
-            let sealer = encryption.sealer(bucket, crypto_blob, self.chunk)?;
+            let sealer = encryption
+                .sealer(bucket, crypto_blob, self.chunk)
+                .inspect_err(|_| SealingOperation::Encrypt.failed(SealingFailure::NoKey))?;
             let stored = Layout::new(self.chunk, size)
                 .map_err(|error| internal(blob, &error))?
                 .stored_len(plan.footer_len());
@@ -323,6 +340,9 @@ impl Ending {
             stored_len,
             crc64_nvme,
         } = encoder.finish(results).map_err(|error| internal(blob, &error))?;
+        if frame.sealing.is_some() {
+            SealingOperation::Encrypt.done();
+        }
         let finished = match sink {
             Sink::Memory {
                 mut bytes,

@@ -4,7 +4,10 @@
 //! a reader must have applied. Everybody who waits when a round begins shares it. Whoever comes
 //! while it runs waits for the next one: the index was taken before they asked, so something
 //! acknowledged in between could be missing.
+//!
+//! A leader that has nobody to ask answers at once: see [`SoleLeader`].
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::errors::RaftError;
@@ -14,6 +17,7 @@ use tokio::time::Instant;
 
 use super::RaftCore;
 use super::leadership::Leadership;
+use super::sole::SoleLeader;
 use crate::telemetry::HandleMetrics;
 
 /// Readers that may wait at once: far more than connections are served.
@@ -85,10 +89,22 @@ impl ReadIndexSource for RaftCore {
     }
 }
 
-/// Lets readers wait for a round.
+/// Lets readers wait for a round, where one is needed.
 pub(crate) struct Barrier {
     readers: mpsc::Sender<Reader>,
     leader_wait: Duration,
+    sole: Arc<SoleLeader>,
+    applied: watch::Receiver<u64>,
+}
+
+/// What a barrier knows of this node without asking the core.
+pub(crate) struct OwnState {
+    /// Who leads.
+    pub(crate) leadership: watch::Receiver<Leadership>,
+    /// Whether this node leads alone.
+    pub(crate) sole: Arc<SoleLeader>,
+    /// Index of the last applied entry.
+    pub(crate) applied: watch::Receiver<u64>,
 }
 
 struct Reader {
@@ -98,23 +114,34 @@ struct Reader {
 
 impl Barrier {
     /// Starts the task that runs the rounds, on the current runtime.
-    pub(crate) fn start(
-        source: impl ReadIndexSource,
-        leadership: watch::Receiver<Leadership>,
-        leader_wait: Duration,
-    ) -> Self {
+    pub(crate) fn start(source: impl ReadIndexSource, own: OwnState, leader_wait: Duration) -> Self {
         let (readers, received) = mpsc::channel(WAITING_READERS);
+        let (sole, applied) = (Arc::clone(&own.sole), own.applied.clone());
         let rounds = Rounds {
             source,
-            leadership,
+            own,
             leader_wait,
             metrics: HandleMetrics::register(),
         };
         tokio::spawn(rounds.run(received));
-        Self { readers, leader_wait }
+        Self {
+            readers,
+            leader_wait,
+            sole,
+            applied,
+        }
+    }
+
+    /// An index without a round, where this node can tell one.
+    pub(crate) fn now(&self) -> Option<ReadIndex> {
+        // The index is looked up after the check: see [`SoleLeader::is_current`].
+        self.sole.is_current().then(|| ReadIndex(*self.applied.borrow()))
     }
 
     pub(crate) async fn wait(&self) -> Answer {
+        if let Some(index) = self.now() {
+            return Ok(index);
+        }
         let (answer, answered) = oneshot::channel();
         let reader = Reader {
             deadline: Instant::now() + self.leader_wait,
@@ -130,7 +157,7 @@ impl Barrier {
 
 struct Rounds<S> {
     source: S,
-    leadership: watch::Receiver<Leadership>,
+    own: OwnState,
     leader_wait: Duration,
     metrics: HandleMetrics,
 }
@@ -147,8 +174,10 @@ impl<S: ReadIndexSource> Rounds<S> {
             {
                 waiting.push(reader);
             }
+            let alone_in = self.own.sole.term();
             match self.source.read_index().await {
                 Ok(index) => {
+                    self.note_round(alone_in, index);
                     self.metrics.barrier_rounds.increment(1);
                     self.metrics.reads_per_round.record(waiting.len() as f64);
                     answer(waiting.drain(..), &Ok(index));
@@ -162,6 +191,17 @@ impl<S: ReadIndexSource> Rounds<S> {
         }
     }
 
+    /// A round that began and ended in a term in which this node leads alone names an index that holds
+    /// everything committed before the term.
+    fn note_round(&self, alone_in: Option<u64>, index: ReadIndex) {
+        if let Some(term) = alone_in
+            && self.own.sole.term() == alone_in
+            && *self.own.applied.borrow() >= index.get()
+        {
+            self.own.sole.note_caught_up(term);
+        }
+    }
+
     /// Sends away whoever has waited long enough, then waits for a change.
     async fn keep_waiting(&mut self, waiting: &mut Vec<Reader>) {
         let now = Instant::now();
@@ -172,7 +212,7 @@ impl<S: ReadIndexSource> Rounds<S> {
             return;
         }
         tokio::select! {
-            changed = self.leadership.changed() => {
+            changed = self.own.leadership.changed() => {
                 if changed.is_err() {
                     tokio::time::sleep(RETRY_INTERVAL).await;
                 }

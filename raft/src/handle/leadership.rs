@@ -1,12 +1,15 @@
 //! Who leads, and whether the Raft core is alive.
 
+use std::sync::Arc;
+
 use openraft::ServerState;
 use openraft::async_runtime::watch::WatchReceiver;
+use openraft::metrics::RaftServerMetrics;
 use raft_types::NodeId;
 use tokio::sync::watch;
 
-use super::RaftCore;
-use crate::consensus::RaftId;
+use super::{RaftCore, SoleLeader};
+use crate::consensus::{RaftId, StoredMembership, TypeConfig};
 use crate::telemetry::HandleMetrics;
 
 /// What this node is to the cluster.
@@ -44,13 +47,18 @@ impl Leadership {
 }
 
 /// Follows the core until it ends; then returns.
-pub(crate) async fn watch_leadership(raft: RaftCore, leadership: watch::Sender<Leadership>) {
+pub(crate) async fn watch_leadership(
+    raft: RaftCore,
+    leadership: watch::Sender<Leadership>,
+    sole: Arc<SoleLeader>,
+) {
     let metrics = HandleMetrics::register();
     let mut server = raft.server_metrics();
     // Holds no borrow while it waits: that would stop the core.
     loop {
         let now = {
             let server = server.borrow_watched();
+            sole.observe(alone_in(&server));
             Leadership {
                 term: server.vote.leader_id.term,
                 leader: server.current_leader.map(|id: RaftId| NodeId(id)),
@@ -64,6 +72,7 @@ pub(crate) async fn watch_leadership(raft: RaftCore, leadership: watch::Sender<L
         leadership.send_if_modified(|before| std::mem::replace(before, now) != now);
         if server.changed().await.is_err() {
             metrics.leader.set(0.0);
+            sole.observe(None);
             leadership.send_modify(|last| {
                 last.leader = None;
                 last.role = Role::Stopped;
@@ -71,6 +80,16 @@ pub(crate) async fn watch_leadership(raft: RaftCore, leadership: watch::Sender<L
             return;
         }
     }
+}
+
+/// The term in which this node leads as the only voter. Both the newest configuration and the newest
+/// committed one must say so.
+fn alone_in(server: &RaftServerMetrics<TypeConfig>) -> Option<u64> {
+    let only_voter = |membership: &StoredMembership| membership.voter_ids().eq([server.id]);
+    let alone = server.state == ServerState::Leader
+        && only_voter(&server.membership_config)
+        && only_voter(&server.committed_membership_config);
+    alone.then_some(server.vote.leader_id.term)
 }
 
 fn role(state: ServerState) -> Role {

@@ -3,6 +3,7 @@
 mod barrier;
 mod leadership;
 mod propose;
+mod sole;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -18,9 +19,10 @@ pub use barrier::{BarrierError, ReadIndex};
 pub use leadership::{Leadership, Role};
 pub use propose::{Applied, ProposeError};
 
-pub(crate) use barrier::Barrier;
+pub(crate) use barrier::{Barrier, OwnState};
 pub(crate) use leadership::watch_leadership;
 pub(crate) use propose::Proposer;
+pub(crate) use sole::SoleLeader;
 
 use crate::consensus::TypeConfig;
 use crate::directory::Identity;
@@ -125,6 +127,13 @@ impl MetadataHandle {
     /// If there is no leader in time, too many wait, or the node is being shut down.
     pub async fn barrier(&self) -> Result<ReadIndex, BarrierError> {
         self.shared.barrier.wait().await
+    }
+
+    /// As [`barrier`](Self::barrier), where that needs nobody's answer: on a leader that is the only
+    /// voter.
+    #[must_use]
+    pub fn barrier_now(&self) -> Option<ReadIndex> {
+        self.shared.barrier.now()
     }
 
     /// A view in which at least the entries to `index` are applied. Waits for that.

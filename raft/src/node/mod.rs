@@ -20,8 +20,8 @@ use crate::directory::{Identity, Phase, Store};
 use crate::error::Error;
 use crate::fatal::{Fatal, FatalCause};
 use crate::handle::{
-    Barrier, Boot, Boots, Leadership, MetadataHandle, NodeIdentity, Proposer, RaftCore, Shared,
-    watch_leadership,
+    Barrier, Boot, Boots, Leadership, MetadataHandle, NodeIdentity, OwnState, Proposer, RaftCore, Shared,
+    SoleLeader, watch_leadership,
 };
 use crate::log::LogStore;
 use crate::state::StateStore;
@@ -117,6 +117,28 @@ impl Node {
     /// If the core has stopped.
     pub async fn build_snapshot(&self) -> Result<u64, Error> {
         compactor::build_snapshot(&self.handle.shared().raft, self.state.applied_index()).await
+    }
+
+    /// Rewrites the state on the disk without what was deleted or overwritten, and waits for that.
+    /// Returns the bytes that its files hold then. RocksDB does as much in the background, by and by.
+    ///
+    /// # Errors
+    /// If the database refuses.
+    pub async fn compact_state(&self) -> Result<u64, Error> {
+        let generation = self.state.generation();
+        let compacted = tokio::task::spawn_blocking(move || {
+            generation
+                .compact()
+                .and_then(|()| generation.file_bytes())
+                .map_err(|error| Error::Database {
+                    path: generation.path_in_use().to_owned(),
+                    message: error.into_string(),
+                })
+        });
+        compacted.await.map_err(|error| Error::Start {
+            what: "the thread that compacts the state",
+            source: std::io::Error::other(error),
+        })?
     }
 
     /// Stops in order: takes no more commands, lets those in flight finish, stops the core and writes
@@ -232,9 +254,11 @@ impl Launch {
         let stopping = watch::Sender::new(false);
         let leadership = watch::Sender::new(Leadership::UNKNOWN);
         let leads = leadership.subscribe();
+        let sole = Arc::new(SoleLeader::default());
         tokio::spawn(watch_core(
             raft.clone(),
             leadership,
+            Arc::clone(&sole),
             stopping.subscribe(),
             store.fatal.clone(),
         ));
@@ -251,7 +275,15 @@ impl Launch {
         let shared = Shared {
             identity: node_identity(&store),
             proposer: Proposer::start(raft.clone(), stamper),
-            barrier: Barrier::start(raft.clone(), leads.clone(), options.leader_wait),
+            barrier: Barrier::start(
+                raft.clone(),
+                OwnState {
+                    leadership: leads.clone(),
+                    sole,
+                    applied: store.state.applied(),
+                },
+                options.leader_wait,
+            ),
             raft,
             state: Arc::clone(&store.state),
             leadership: leads,
@@ -291,10 +323,11 @@ fn node_identity(store: &Store) -> NodeIdentity {
 async fn watch_core(
     raft: RaftCore,
     leadership: watch::Sender<Leadership>,
+    sole: Arc<SoleLeader>,
     stopping: watch::Receiver<bool>,
     fatal: Fatal,
 ) {
-    watch_leadership(raft.clone(), leadership).await;
+    watch_leadership(raft.clone(), leadership, sole).await;
     if *stopping.borrow() {
         return;
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 use raft_machine::queries;
 use rocksdb::checkpoint::Checkpoint;
-use rocksdb::{DB, FlushOptions, WriteBatch};
+use rocksdb::{BottommostLevelCompaction, CompactOptions, DB, FlushOptions, WriteBatch};
 
 use super::meta::{self, AppliedState};
 use super::options;
@@ -183,6 +183,23 @@ impl Generation {
         self.db.flush()?;
         *wal_bytes = 0;
         Ok(())
+    }
+
+    /// Rewrites everything, so that of what was deleted or overwritten nothing is left on the disk,
+    /// except what open snapshots still see. Writes go on meanwhile.
+    pub(crate) fn compact(&self) -> Result<(), rocksdb::Error> {
+        self.begin_wal(&mut self.wal_bytes.lock())?;
+        let mut options = CompactOptions::default();
+        // Files of the last level are rewritten too: rows that a merge of levels has left behind,
+        // and blocks compressed as those of an upper level, may stand there.
+        options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
+        self.db.compact_range_opt(None::<&[u8]>, None::<&[u8]>, &options);
+        Ok(())
+    }
+
+    /// Bytes of the files that hold the rows, the WAL apart.
+    pub(crate) fn file_bytes(&self) -> Result<u64, rocksdb::Error> {
+        Ok(self.db.live_files()?.iter().map(|file| file.size as u64).sum())
     }
 
     /// Syncs the WAL and begins another one with the next write; the memtable is written out in the

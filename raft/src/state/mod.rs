@@ -28,6 +28,7 @@ mod store;
 mod tables;
 mod view;
 
+pub use tables::NotInMemory;
 pub use view::View;
 
 pub(crate) use apply::Answers;

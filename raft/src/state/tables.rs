@@ -1,36 +1,40 @@
 //! The port [`ReadTables`] over RocksDB.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bytes::Bytes;
 use raft_machine::{Cursor, ReadTables, StorageFault};
 use rocksdb::{DB, DBRawIteratorWithThreadMode, ErrorKind, ReadOptions, ReadTier, Snapshot};
 
 use super::meta::FIRST_TABLE_KEY;
 
-/// Where a read may look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tier {
-    /// Anywhere; may do IO.
-    Disk,
-    /// Memtables and block cache only. A read that would do IO fails with [`WouldBlock`].
-    Memory,
-}
-
-/// The source of a fault of a read in [`Tier::Memory`] that needs IO. Not a fault of the store.
+/// The source of the fault of a read that was confined to memory and needs the disk. Not a fault of the
+/// store: the query is run again where it may wait; see [`View::try_in_memory`](crate::View::try_in_memory).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the row is not in memory")]
-pub(crate) struct WouldBlock;
+pub struct NotInMemory;
+
+/// Where a read may look.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Tier<'a> {
+    /// Anywhere; may do IO.
+    Disk,
+    /// Memtables and block cache only. A read that would do IO fails and notes that it did.
+    Memory(&'a AtomicBool),
+}
 
 /// The tables of a database, as of a snapshot or as they are now.
 #[derive(Clone, Copy)]
 pub(crate) struct Tables<'a> {
     pub(super) db: &'a DB,
     pub(super) snapshot: Option<&'a Snapshot<'a>>,
-    pub(super) tier: Tier,
+    pub(super) tier: Tier<'a>,
 }
 
 /// A cursor over a range of [`Tables`].
 pub struct TablesCursor<'a> {
     iterator: DBRawIteratorWithThreadMode<'a, DB>,
+    tier: Tier<'a>,
 }
 
 impl<'a> Tables<'a> {
@@ -47,7 +51,7 @@ impl<'a> Tables<'a> {
         let found = self
             .db
             .get_pinned_opt(key, &self.options())
-            .map_err(|error| fault("get", error))?;
+            .map_err(|error| self.tier.fault("get", error))?;
         Ok(found.map(|value| Bytes::copy_from_slice(&value)))
     }
 
@@ -60,6 +64,7 @@ impl<'a> Tables<'a> {
         }
         let mut cursor = TablesCursor {
             iterator: self.db.raw_iterator_opt(options),
+            tier: self.tier,
         };
         cursor.iterator.seek_to_first();
         cursor.checked("cursor")?;
@@ -71,7 +76,7 @@ impl<'a> Tables<'a> {
         if let Some(snapshot) = self.snapshot {
             options.set_snapshot(snapshot);
         }
-        if self.tier == Tier::Memory {
+        if matches!(self.tier, Tier::Memory(_)) {
             options.set_read_tier(ReadTier::BlockCache);
         }
         options
@@ -99,7 +104,9 @@ impl TablesCursor<'_> {
         if self.iterator.valid() {
             return Ok(());
         }
-        self.iterator.status().map_err(|error| fault(operation, error))
+        self.iterator
+            .status()
+            .map_err(|error| self.tier.fault(operation, error))
     }
 }
 
@@ -119,14 +126,14 @@ impl Cursor for TablesCursor<'_> {
     }
 }
 
-fn fault(operation: &'static str, error: rocksdb::Error) -> StorageFault {
-    if error.kind() == ErrorKind::Incomplete {
-        return StorageFault::new(operation, WouldBlock);
+impl Tier<'_> {
+    fn fault(self, operation: &'static str, error: rocksdb::Error) -> StorageFault {
+        if error.kind() == ErrorKind::Incomplete
+            && let Tier::Memory(missed) = self
+        {
+            missed.store(true, Ordering::Relaxed);
+            return StorageFault::new(operation, NotInMemory);
+        }
+        StorageFault::new(operation, error.into_string())
     }
-    StorageFault::new(operation, error.into_string())
-}
-
-/// Whether a fault only says that the read needs IO.
-pub(super) fn would_block(fault: &StorageFault) -> bool {
-    fault.source.is::<WouldBlock>()
 }

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use openraft::storage::RaftStateMachine;
@@ -7,7 +8,6 @@ use proptest::test_runner::TestCaseError;
 use raft_machine::{Cursor, EntryContext, MemoryTables, ReadTables, Transaction, queries};
 use raft_types::MillisUtc;
 
-use super::tables::would_block;
 use super::*;
 use crate::consensus::log_id;
 use crate::testing::history::{self, prelude};
@@ -240,16 +240,18 @@ async fn a_read_that_may_not_do_io_says_so_until_the_row_is_in_memory() {
     let store = open(folder.path());
     let generation = store.state.generation();
     let disk = tables::Tables::live(&generation.db);
+    let missed = AtomicBool::new(false);
     let memory = tables::Tables {
-        tier: tables::Tier::Memory,
+        tier: tables::Tier::Memory(&missed),
         ..disk
     };
-    let fault = memory.get(&key).unwrap_err();
-    assert!(would_block(&fault), "{fault:?}");
-    let fault = memory.cursor(&key, &[]).err().unwrap();
-    assert!(would_block(&fault), "{fault:?}");
+    memory.get(&key).unwrap_err();
+    assert!(missed.swap(false, Ordering::Relaxed));
+    assert!(memory.cursor(&key, &[]).is_err());
+    assert!(missed.swap(false, Ordering::Relaxed));
     assert!(disk.get(&key).unwrap().is_some());
     assert!(memory.get(&key).unwrap().is_some());
+    assert!(!missed.load(Ordering::Relaxed));
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! A consistent view of the state: one RocksDB snapshot.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use raft_machine::{Fault, ReadTables, StorageFault};
@@ -8,7 +9,7 @@ use rocksdb::Snapshot;
 use self_cell::self_cell;
 
 use super::generation::Generation;
-use super::tables::{Tables, TablesCursor, Tier, would_block};
+use super::tables::{Tables, TablesCursor, Tier};
 
 self_cell!(
     /// A snapshot together with the database it belongs to.
@@ -25,12 +26,22 @@ self_cell!(
 /// it sees, and the removal of a state that was superseded: keep it for the metadata phase of one
 /// request, not longer.
 ///
-/// Reading through [`ReadTables`] may do IO. In async code use [`View::query`].
+/// Reading through [`ReadTables`] may do IO. In async code use [`View::try_in_memory`] or
+/// [`View::query`].
 #[derive(Clone)]
 pub struct View {
     pinned: Arc<Pinned>,
     applied: u64,
-    tier: Tier,
+    reach: Reach,
+}
+
+/// Where the reads of a view may look.
+#[derive(Clone)]
+enum Reach {
+    /// Anywhere.
+    Disk,
+    /// In memory; what is not there fails, and is noted here.
+    Memory(Arc<AtomicBool>),
 }
 
 impl View {
@@ -39,7 +50,7 @@ impl View {
         Self {
             pinned: Arc::new(Pinned::new(generation, |generation| generation.db.snapshot())),
             applied,
-            tier: Tier::Disk,
+            reach: Reach::Disk,
         }
     }
 
@@ -47,6 +58,18 @@ impl View {
     #[must_use]
     pub fn applied_index(&self) -> u64 {
         self.applied
+    }
+
+    /// Runs a query on a view that reads only what is in memory. `None` if that was not enough: then
+    /// whatever the query answered is void, and it is to be run where it may wait for the disk.
+    pub fn try_in_memory<R>(&self, query: impl FnOnce(&View) -> R) -> Option<R> {
+        let missed = Arc::new(AtomicBool::new(false));
+        let view = Self {
+            reach: Reach::Memory(Arc::clone(&missed)),
+            ..self.clone()
+        };
+        let answer = query(&view);
+        (!missed.load(Ordering::Relaxed)).then_some(answer)
     }
 
     /// Runs a query: at once if all that it reads is in memory, otherwise on a thread that may wait
@@ -59,25 +82,23 @@ impl View {
         F: Fn(&View) -> Result<R, Fault> + Send + 'static,
         R: Send + 'static,
     {
-        match query(&self.at(Tier::Memory)) {
-            Err(Fault::Storage(fault)) if would_block(&fault) => {}
-            answer => return answer,
+        if let Some(answer) = self.try_in_memory(&query) {
+            return answer;
         }
-        let view = self.at(Tier::Disk);
+        let view = self.clone();
         tokio::task::spawn_blocking(move || query(&view))
             .await
             .map_err(|error| Fault::Storage(StorageFault::new("query", error)))?
-    }
-
-    fn at(&self, tier: Tier) -> Self {
-        Self { tier, ..self.clone() }
     }
 
     fn tables(&self) -> Tables<'_> {
         Tables {
             db: &self.pinned.borrow_owner().db,
             snapshot: Some(self.pinned.borrow_dependent()),
-            tier: self.tier,
+            tier: match &self.reach {
+                Reach::Disk => Tier::Disk,
+                Reach::Memory(missed) => Tier::Memory(missed),
+            },
         }
     }
 }

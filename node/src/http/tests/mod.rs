@@ -164,6 +164,19 @@ impl Raw {
     }
 }
 
+/// Asserts that an answer of the listener itself is an error as S3 writes it, with the id of its request.
+fn assert_tells(answer: &Answer, code: &str) {
+    let body = String::from_utf8(answer.body.clone()).unwrap();
+    let id = answer.header("x-amz-request-id").unwrap();
+    assert_eq!(id.len(), 16, "{id}");
+    for part in [
+        format!("<Code>{code}</Code>"),
+        format!("<RequestId>{id}</RequestId>"),
+    ] {
+        assert!(body.contains(&part), "{part} is missing: {body}");
+    }
+}
+
 /// A node of which a test says whether it is ready.
 struct Node(Readiness);
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
+use api::port::RequestId;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -18,6 +19,7 @@ use hyper::service::Service;
 use tokio::sync::Semaphore;
 
 use crate::http::BoxError;
+use crate::telemetry::current_request;
 
 /// What is said to whoever is refused.
 pub(super) const REFUSAL: &str = "<Error><Code>AccessDenied</Code><Message>Not for you.</Message></Error>";
@@ -29,6 +31,7 @@ pub(super) const REFUSAL: &str = "<Error><Code>AccessDenied</Code><Message>Not f
 /// - `/broken` panics in its body;
 /// - `/endless` never stops sending;
 /// - `/refuse` answers 403 without reading, and ends the connection;
+/// - `/request` answers with the id that the request bears, that of its handler and that of its body;
 /// - everything else answers with its method, host and path.
 #[derive(Clone)]
 pub(super) struct TestSurface {
@@ -124,6 +127,10 @@ impl TestSurface {
             "/panic" => panic!("a handler panics, as it was told to"),
             "/broken" => TestBody::Broken,
             "/refuse" => TestBody::text(REFUSAL),
+            "/request" => {
+                let borne = request.extensions().get::<RequestId>().copied();
+                TestBody::Request(vec![borne, current_request()])
+            }
             "/endless" => TestBody::Endless(GivenUp(self.given_up)),
             path => {
                 let host = request
@@ -139,6 +146,7 @@ impl TestSurface {
 pub(super) enum TestBody {
     Whole(Full<Bytes>),
     Broken,
+    Request(Vec<Option<RequestId>>),
     Endless(#[expect(dead_code, reason = "held for its drop")] GivenUp),
 }
 
@@ -167,6 +175,15 @@ impl Body for TestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.get_mut() {
             Self::Whole(body) => Pin::new(body).poll_frame(context).map_err(|never| match never {}),
+            Self::Request(ids) if ids.is_empty() => Poll::Ready(None),
+            Self::Request(ids) => {
+                ids.push(current_request());
+                let text: Vec<_> = ids
+                    .drain(..)
+                    .map(|id| id.map_or("none".to_owned(), |id| id.to_string()))
+                    .collect();
+                Poll::Ready(Some(Ok(Frame::data(Bytes::from(text.join(" "))))))
+            }
             Self::Broken => panic!("a body panics, as it was told to"),
             Self::Endless(_) => Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[0; 64 << 10]))))),
         }
@@ -179,6 +196,9 @@ impl Body for TestBody {
     fn size_hint(&self) -> http_body::SizeHint {
         match self {
             Self::Whole(body) => body.size_hint(),
+            Self::Request(ids) if ids.is_empty() => http_body::SizeHint::with_exact(0),
+            // Three ids and what stands between them.
+            Self::Request(_) => http_body::SizeHint::with_exact(3 * 16 + 2),
             Self::Broken | Self::Endless(_) => http_body::SizeHint::default(),
         }
     }

@@ -37,8 +37,16 @@ impl Leader {
 
 fn barrier(leader: &Leader) -> (Arc<Barrier>, watch::Sender<Leadership>) {
     let leadership = watch::Sender::new(Leadership::UNKNOWN);
-    let barrier = Barrier::start(leader.clone(), leadership.subscribe(), Duration::from_secs(5));
-    (Arc::new(barrier), leadership)
+    let own = OwnState {
+        leadership: leadership.subscribe(),
+        sole: Arc::default(),
+        applied: watch::channel(0).1,
+    };
+    (Arc::new(start(leader, own)), leadership)
+}
+
+fn start(leader: &Leader, own: OwnState) -> Barrier {
+    Barrier::start(leader.clone(), own, Duration::from_secs(5))
 }
 
 fn read(barrier: &Arc<Barrier>) -> tokio::task::JoinHandle<Answer> {
@@ -121,4 +129,67 @@ async fn a_core_that_has_stopped_answers_everybody() {
     leader.round().await.send(Err(RoundError::Stopped)).unwrap();
     assert_eq!(reader.await.unwrap(), Err(BarrierError::Shutdown));
     assert_eq!(barrier.wait().await, Err(BarrierError::Shutdown));
+}
+
+#[tokio::test]
+async fn a_leader_that_is_alone_asks_once_and_answers_at_once_from_then_on() {
+    let leader = Leader::default();
+    let leadership = watch::Sender::new(Leadership::UNKNOWN);
+    let applied = watch::Sender::new(6);
+    let sole = Arc::new(SoleLeader::default());
+    let own = OwnState {
+        leadership: leadership.subscribe(),
+        sole: Arc::clone(&sole),
+        applied: applied.subscribe(),
+    };
+    let barrier = Arc::new(start(&leader, own));
+    sole.observe(Some(2));
+    assert_eq!(
+        barrier.now(),
+        None,
+        "what came before the term may not be applied"
+    );
+
+    let first = read(&barrier);
+    leader.round().await.send(Ok(ReadIndex(7))).unwrap();
+    assert_eq!(first.await.unwrap(), Ok(ReadIndex(7)));
+    assert_eq!(barrier.now(), None, "the round's index is not applied yet");
+
+    applied.send_replace(7);
+    let second = read(&barrier);
+    leader.round().await.send(Ok(ReadIndex(7))).unwrap();
+    second.await.unwrap().unwrap();
+    assert_eq!(barrier.now(), Some(ReadIndex(7)));
+    applied.send_replace(9);
+    assert_eq!(barrier.wait().await, Ok(ReadIndex(9)), "without a round");
+
+    sole.resign();
+    let third = read(&barrier);
+    leader.round().await.send(Ok(ReadIndex(9))).unwrap();
+    third.await.unwrap().unwrap();
+    assert_eq!(
+        barrier.now(),
+        None,
+        "a round of a leader that is not alone proves nothing"
+    );
+}
+
+#[tokio::test]
+async fn a_round_in_which_the_term_changed_proves_nothing_of_the_new_one() {
+    let leader = Leader::default();
+    let leadership = watch::Sender::new(Leadership::UNKNOWN);
+    let sole = Arc::new(SoleLeader::default());
+    let own = OwnState {
+        leadership: leadership.subscribe(),
+        sole: Arc::clone(&sole),
+        applied: watch::channel(9).1,
+    };
+    let barrier = Arc::new(start(&leader, own));
+    sole.observe(Some(2));
+    let reader = read(&barrier);
+    let round = leader.round().await;
+    sole.observe(Some(3));
+    round.send(Ok(ReadIndex(5))).unwrap();
+    reader.await.unwrap().unwrap();
+    assert_eq!(barrier.now(), None);
 }
