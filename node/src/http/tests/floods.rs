@@ -25,6 +25,7 @@ const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
 /// Codes of errors.
+const PROTOCOL_ERROR: u32 = 1;
 const REFUSED_STREAM: u32 = 7;
 const ENHANCE_YOUR_CALM: u32 = 11;
 
@@ -295,6 +296,53 @@ async fn sec_39_what_must_be_answered_is_not_read_on_while_answers_wait() {
             assert!(sent < FLOOD_BYTES, "{name}: it is listened to for ever");
         }
     }
+    still_serves(&running, &der).await;
+}
+
+/// What would end a body elsewhere for whoever passes the request on over HTTP/1.1.
+#[tokio::test(flavor = "multi_thread")]
+async fn sec_38_what_http2_forbids_never_becomes_a_request() {
+    let (running, der, _certificate) = serve(PATIENT);
+    let with = |more: &[(&str, &str)]| [request("PUT", "/echo"), fields(more)].concat();
+    let again = |name: &str, value: &str| [request("PUT", "/echo"), fields(&[(name, value)])].concat();
+    for (name, head) in [
+        ("chunks", with(&[("transfer-encoding", "chunked")])),
+        ("a header of a connection", with(&[("connection", "close")])),
+        ("a name in upper case", with(&[("X-A", "b")])),
+        (
+            "a line break in a value",
+            with(&[("x-a", "b\r\ncontent-length: 0")]),
+        ),
+        ("a line break in a name", with(&[("x-a: b\r\nx-c", "d")])),
+        ("a second path", again(":path", "/other")),
+        ("a second method", again(":method", "GET")),
+        ("an unknown field of the request line", again(":query", "x")),
+        (
+            "two lengths",
+            with(&[("content-length", "3"), ("content-length", "4")]),
+        ),
+        ("a length with a sign", with(&[("content-length", "+3")])),
+        ("a length that is another", with(&[("content-length", "5")])),
+    ] {
+        let mut client = Frames::open(&running, &der).await;
+        let sent = [
+            frame(HEADERS, END_HEADERS, 1, &head),
+            frame(DATA, END_STREAM, 1, b"abc"),
+        ];
+        client.send(&sent.concat()).await.unwrap();
+        let code = loop {
+            match client.next().await {
+                Some(frame) if frame.kind == RST_STREAM || frame.kind == GOAWAY => break frame.code(),
+                Some(frame) => assert!(
+                    frame.kind != DATA || frame.payload != b"abc",
+                    "{name}: it was carried out"
+                ),
+                None => panic!("{name}: the connection ended without a word"),
+            }
+        };
+        assert_eq!(code, PROTOCOL_ERROR, "{name}");
+    }
+    gone(&running).await;
     still_serves(&running, &der).await;
 }
 
