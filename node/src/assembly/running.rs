@@ -10,7 +10,9 @@ use raft::Node;
 use tokio::sync::watch;
 
 use super::gauges::Gauges;
+use super::settings::{Agreed, Agreement};
 use crate::config::ClusterSettings;
+use crate::identity_access::Grants;
 use crate::jobs::Jobs;
 use crate::lifecycle::{Failure, Lifecycle, Readiness, ReconfigureError};
 use crate::metadata::Metadata;
@@ -21,6 +23,7 @@ use crate::replicas::Epochs;
 #[derive(Debug)]
 pub struct RunningNode {
     pub(super) metadata: Metadata,
+    pub(super) agreement: Agreement,
     pub(super) epochs: Arc<Epochs>,
     pub(super) access: Arc<ArcSwap<Arc<dyn AccessPolicy>>>,
     /// Taken apart when the node stops.
@@ -69,6 +72,17 @@ impl RunningNode {
     }
 }
 
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
 /// Waits for a cause to end the process.
 async fn failure(mut cause: watch::Receiver<Option<String>>) -> Failure {
     let said = cause
@@ -95,9 +109,20 @@ impl Lifecycle for RunningNode {
         &'a self,
         settings: &'a ClusterSettings,
     ) -> BoxFuture<'a, Result<(), ReconfigureError>> {
-        let policy: Arc<dyn AccessPolicy> = Arc::new(crate::identity_access::Grants::of(settings));
-        self.access.store(Arc::new(policy));
-        async { Ok(()) }.boxed()
+        async move {
+            match self.agreement.reach(settings).await {
+                Ok(Agreed::Own) => {}
+                Ok(Agreed::Others(_)) => {
+                    let why = "the cluster has other settings, which hold until an operator decides";
+                    return Err(ReconfigureError(why.to_owned()));
+                }
+                Err(error) => return Err(ReconfigureError(with_causes(&error))),
+            }
+            let policy: Arc<dyn AccessPolicy> = Arc::new(Grants::of(settings));
+            self.access.store(Arc::new(policy));
+            Ok(())
+        }
+        .boxed()
     }
 
     fn prepare_stop(&self) -> BoxFuture<'_, ()> {

@@ -263,6 +263,11 @@ pub const CATALOGUE: &[Metric] = &[
         &["job"],
         "Rounds of background jobs that failed; the next round tries again.",
     ),
+    gauge(
+        "s3o_config_drift",
+        &[],
+        "Nodes whose configuration file says otherwise than the settings of the cluster.",
+    ),
     counter(
         "s3o_sessions_replaced_total",
         &[],
