@@ -35,5 +35,5 @@ pub use code::ErrorCode;
 pub use config::{Limits, S3Config, ServerSideEncryption};
 pub use observe::{Ending, RequestObserver, RequestRecord};
 pub use reply::ReplyBody;
-pub use service::{Answer, S3Service};
+pub use service::{Answer, RequestIds, S3Service};
 pub use token::TokenKey;

@@ -24,10 +24,13 @@ pub const ACCESS_KEY: &str = "TESTTESTTESTTESTTEST";
 /// Its secret.
 pub const SECRET_KEY: &str = "a-secret-of-the-tests-0123456789abcdefgh";
 
+/// Stands before the lines that a test adds to the configuration.
+const EXTRA: &str = "# added by the test\n";
+
 /// What a node is configured with beside what every test needs.
 #[derive(Debug, Clone, Default)]
 pub struct NodeConfig {
-    /// Lines of YAML added at the end.
+    /// Lines of YAML added at the end: further users, then sections.
     pub extra: String,
     /// Where the data directory lies; in the node's own folder by default.
     pub data_dir: Option<PathBuf>,
@@ -70,10 +73,10 @@ impl Node {
              data_dir: {data}\n\
              encryption:\n  enabled: true\n  master_key_file: {key}\n\
              backends:\n  - name: disk\n    type: fs\n    path: {backend}\n\
-             users:\n  - access_key_id: {ACCESS_KEY}\n    secret_access_key: {SECRET_KEY}\n    allowed_buckets: [\"*\"]\n\
              garbage:\n  min_age: 0s\n  interval: 20ms\n\
              sessions:\n  second_sweep_after: 1ms\n\
-             {extra}",
+             users:\n  - access_key_id: {ACCESS_KEY}\n    secret_access_key: {SECRET_KEY}\n    allowed_buckets: [\"*\"]\n\
+             {EXTRA}{extra}",
             data = data_dir.display(),
             key = key.display(),
             backend = backend.display(),
@@ -172,14 +175,35 @@ impl Node {
 
     /// SIGTERM; waits for the end in order.
     pub async fn stop(&mut self) -> ExitStatus {
+        self.signal("TERM");
+        self.end().await
+    }
+
+    /// Puts another text in the place of the lines that the test added to the configuration, and has the
+    /// node read it again. Returns when it has.
+    pub async fn reload(&self, extra: &str) {
+        let path = self.folder.path().join("holdfast.yaml");
+        let yaml = fs::read_to_string(&path).expect("the configuration");
+        let (base, _) = yaml.split_once(EXTRA).expect("the mark before the added lines");
+        write_private(&path, format!("{base}{EXTRA}{extra}").as_bytes());
+        let reloads = || async { self.metric("s3o_config_reloads_total").await.unwrap_or(0.0) };
+        let before = reloads().await;
+        self.signal("HUP");
+        wait::until("the reload", PATIENCE, || async {
+            let after = reloads().await;
+            (after > before).then_some(()).ok_or(format!("{after} reloads"))
+        })
+        .await;
+    }
+
+    fn signal(&self, name: &str) {
         let pid = self.process.as_ref().expect("a running node").id();
         let sent = Command::new("kill")
-            .arg("-TERM")
+            .arg(format!("-{name}"))
             .arg(pid.to_string())
             .status()
             .expect("kill");
-        assert!(sent.success(), "SIGTERM could not be sent");
-        self.end().await
+        assert!(sent.success(), "SIG{name} could not be sent");
     }
 
     /// A client with the tests' key.
@@ -210,6 +234,11 @@ impl Node {
     /// What it has logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("holdfast.log")).unwrap_or_default()
+    }
+
+    /// The metrics as they are served.
+    pub async fn metrics(&self) -> String {
+        self.unsigned("/metrics").await.expect("metrics").1
     }
 
     /// The status of an unsigned GET; `None` where nobody answers.
@@ -252,7 +281,7 @@ impl Node {
         wait::until("a backend without orphans", PATIENCE, || async {
             let metric = |name| async move { self.metric(name).await.ok_or(format!("no metric {name}")) };
             let replicas = metric("s3o_backend_replicas").await?;
-            let bytes = metric("s3o_backend_stored_bytes").await?;
+            let bytes = metric("s3o_quota_bytes_used").await?;
             let garbage = metric("s3o_backend_garbage").await?;
             let files = backend::attempts(&self.backend);
             let size: u64 = files.iter().map(|file| file.size).sum();

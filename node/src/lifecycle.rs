@@ -94,10 +94,53 @@ pub struct Failure(pub String);
 #[error("{0}")]
 pub struct ReconfigureError(pub String);
 
+impl ReconfigureError {
+    /// Refused because of this, told with its causes.
+    #[must_use]
+    pub fn because(error: &dyn Error) -> Self {
+        Self(chain(error))
+    }
+}
+
+/// An error with its causes in one line.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Many errors repeat the words of their cause.
+        let words = error.to_string();
+        if !text.ends_with(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        cause = error.source();
+    }
+    text
+}
+
 impl<S: fmt::Debug> fmt::Debug for Assembled<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Assembled")
             .field("s3", &self.s3)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn causes_are_told_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("outer: {0}")]
+        struct Outer(#[source] io::Error);
+        #[derive(Debug, thiserror::Error)]
+        #[error("outermost")]
+        struct Outermost(#[source] Outer);
+        let error = Outermost(Outer(io::Error::other("inner")));
+        assert_eq!(chain(&error), "outermost: outer: inner");
     }
 }

@@ -142,11 +142,23 @@ impl RequestId {
     pub const fn new(number: u64) -> Self {
         Self(number)
     }
+
+    /// The id as clients see it, in 16 upper-case hexadecimal digits.
+    #[must_use]
+    pub fn digits(self) -> [u8; 16] {
+        const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+        let mut digits = [b'0'; 16];
+        let nibbles = (0..16).rev().map(|place| (self.0 >> (4 * place) & 0xF) as usize);
+        for (digit, nibble) in digits.iter_mut().zip(nibbles) {
+            *digit = DIGITS.get(nibble).copied().unwrap_or(b'0');
+        }
+        digits
+    }
 }
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016X}", self.0)
+        f.write_str(std::str::from_utf8(&self.digits()).unwrap_or_default())
     }
 }
 

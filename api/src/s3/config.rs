@@ -41,7 +41,8 @@ pub enum ServerSideEncryption {
 pub struct Limits {
     /// Most bytes of one PUT or part.
     pub max_put: u64,
-    /// Bytes of XML documents that all requests together may hold in memory.
+    /// Bytes of XML documents that all requests together may hold in memory; those of 64 KiB and less
+    /// do not count.
     pub document_memory: usize,
     /// How long a completion may take before its answer begins, with white space to keep the
     /// connection alive, and how often more of that is sent. Clients wait 60 seconds.

@@ -115,6 +115,11 @@ impl Watch {
         self.body.as_ref().is_none_or(|body| body.ended())
     }
 
+    /// Whether the request has a body that is not empty.
+    pub(crate) fn has_body(&self) -> bool {
+        self.body.is_some()
+    }
+
     /// Bytes of the answer were handed over.
     pub(crate) fn sent(&mut self, bytes: usize) {
         self.first_byte.get_or_insert_with(|| self.started.elapsed());

@@ -58,12 +58,15 @@ pub struct ReplyBody<R> {
     watch: Option<Watch>,
 }
 
+/// As many headers as most answers have, so that the map does not grow while they are set.
+const USUAL_HEADERS: usize = 10;
+
 impl<R> Reply<R> {
     /// An answer without a body.
     pub(crate) fn empty(status: StatusCode) -> Self {
         Self {
             status,
-            headers: HeaderMap::new(),
+            headers: HeaderMap::with_capacity(USUAL_HEADERS),
             content: Content::Empty,
         }
     }
@@ -152,29 +155,19 @@ where
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, port::Error>>> {
         let this = self.get_mut();
-        let bytes = match &mut this.content {
-            Content::Empty => return Poll::Ready(None),
-            Content::Whole(bytes) => std::mem::take(bytes),
-            Content::Stream { stream, remaining } => {
-                let next = ready!(stream.poll_next_unpin(context));
-                match take(next, remaining) {
-                    Ok(bytes) => bytes,
-                    Err(error) => {
-                        // Dropping the watch unfinished tells that the answer broke off.
-                        this.content = Content::Empty;
-                        this.watch = None;
-                        return Poll::Ready(Some(Err(error)));
-                    }
-                }
-            }
-            Content::KeepAlive(keep_alive) => {
-                let (bytes, error) = ready!(keep_alive.poll_next(context));
-                if let (Some(error), Some(watch)) = (error, &mut this.watch) {
-                    watch.record().error = Some(error);
-                }
-                bytes
+        let (bytes, error) = match ready!(this.content.poll_next(context)) {
+            None => return Poll::Ready(None),
+            Some(Ok(next)) => next,
+            Some(Err(error)) => {
+                // Dropping the watch unfinished tells that the answer broke off.
+                this.content = Content::Empty;
+                this.watch = None;
+                return Poll::Ready(Some(Err(error)));
             }
         };
+        if let (Some(error), Some(watch)) = (error, &mut this.watch) {
+            watch.record().error = Some(error);
+        }
         this.sent(&bytes);
         let ended = match &this.content {
             Content::Empty | Content::Whole(_) => true,
@@ -201,6 +194,27 @@ where
     }
 }
 
+/// A piece of an answer, with the error that it tells.
+type Piece = (Bytes, Option<ErrorCode>);
+
+impl<R> Content<R>
+where
+    R: Stream<Item = Result<Bytes, port::Error>> + Unpin,
+{
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Piece, port::Error>>> {
+        let next = match self {
+            Self::Empty => return Poll::Ready(None),
+            Self::Whole(bytes) => Ok((std::mem::take(bytes), None)),
+            Self::Stream { stream, remaining } => {
+                let next = ready!(stream.poll_next_unpin(context));
+                take(next, remaining).map(|bytes| (bytes, None))
+            }
+            Self::KeepAlive(keep_alive) => Ok(ready!(keep_alive.poll_next(context))),
+        };
+        Poll::Ready(Some(next))
+    }
+}
+
 /// The next piece of a stream that still owes `remaining` bytes. One that ends early or goes on too
 /// long is an error: the length was promised.
 fn take(next: Option<Result<Bytes, port::Error>>, remaining: &mut u64) -> Result<Bytes, port::Error> {
@@ -223,7 +237,7 @@ fn take(next: Option<Result<Bytes, port::Error>>, remaining: &mut u64) -> Result
 
 impl KeepAlive {
     /// The next piece, with the error that the last one tells.
-    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<(Bytes, Option<ErrorCode>)> {
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Piece> {
         if !std::mem::replace(&mut self.begun, true) {
             return Poll::Ready((Bytes::from_static(DECLARATION.as_bytes()), None));
         }

@@ -2,17 +2,18 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_TYPE};
+use futures_util::FutureExt as _;
+use http::header::{CONNECTION, CONTENT_TYPE, EXPECT};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Version};
 use http_body::Body;
-use tokio::sync::Semaphore;
 
 use super::auth::{AuthConfig, AuthError, AuthRequest, SigningKeys, VerifiedAuth, parse};
 use super::body::BodyResources;
@@ -21,7 +22,7 @@ use super::config::S3Config;
 use super::error::{Framing, S3Error};
 use super::incoming::{Payload, Tracked};
 use super::observe::{RequestObserver, RequestRecord, Watch};
-use super::ops::{Call, dispatch};
+use super::ops::{Call, DocumentMemory, dispatch};
 use super::reply::{Content, Reply, ReplyBody};
 use super::request::{Headers, Query, Target, check_amz_headers, guard, host, route};
 use super::xml::{DECLARATION, ErrorContext, error as error_document};
@@ -41,10 +42,7 @@ pub(crate) struct Inner<G> {
     auth: AuthConfig,
     host_id: HeaderValue,
     pub(crate) bodies: BodyResources,
-    /// One permit per KiB of XML that may be in memory.
-    pub(crate) documents: Semaphore,
-    /// How many there are.
-    pub(crate) document_permits: u32,
+    pub(crate) documents: DocumentMemory,
     signing_keys: SigningKeys,
     observer: Arc<dyn RequestObserver>,
     ids: RequestIds,
@@ -78,18 +76,13 @@ impl<G: ObjectGateway> S3Service<G> {
         bodies: BodyResources,
         observer: Arc<dyn RequestObserver>,
     ) -> Self {
-        // A document larger than all of them waits for all of them.
-        let permits = u32::try_from(config.limits.document_memory / 1024)
-            .unwrap_or(u32::MAX)
-            .max(1);
         let inner = Inner {
             gateway,
             auth: config.auth(),
             host_id: HeaderValue::from_str(&config.host_id).unwrap_or(HeaderValue::from_static("-")),
+            documents: DocumentMemory::new(config.limits.document_memory),
             config,
             bodies,
-            documents: Semaphore::new(usize::try_from(permits).unwrap_or(Semaphore::MAX_PERMITS)),
-            document_permits: permits,
             signing_keys: SigningKeys::new(),
             observer,
             ids: RequestIds::new(),
@@ -107,14 +100,21 @@ impl<G: ObjectGateway> S3Service<G> {
     {
         let (parts, body) = request.into_parts();
         let (body, progress) = Tracked::new(body);
-        let id = self.inner.ids.next();
+        // Whoever took the request in may have named it already, so that its own lines say the same.
+        let named = parts.extensions.get::<RequestId>().copied();
+        let id = named.unwrap_or_else(|| self.inner.ids.next());
         let mut watch = Watch::new(
             Arc::clone(&self.inner.observer),
             id,
             parts.method.clone(),
             progress,
         );
-        let outcome = self.inner.answer(&parts, body, watch.record()).await;
+        // A mistake of ours ends one request. Its state is thrown away, and so is its connection.
+        let answering = AssertUnwindSafe(self.inner.answer(&parts, body, watch.record())).catch_unwind();
+        let outcome = match answering.await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(S3Error::new(ErrorCode::InternalError).close()),
+        };
         self.inner.finish(&parts, outcome, watch)
     }
 }
@@ -244,7 +244,8 @@ impl<G: ObjectGateway> Inner<G> {
         watch.record().status = Some(reply.status);
         reply.headers.insert(REQUEST_ID, id_header(id));
         reply.headers.insert(HOST_ID, self.host_id.clone());
-        if framing == Framing::Doubtful && parts.version <= Version::HTTP_11 {
+        let ends = framing == Framing::Doubtful || (expects_continue(parts) && !watch.has_body());
+        if ends && parts.version <= Version::HTTP_11 {
             reply.headers.insert(CONNECTION, CLOSE);
         }
         reply.into_response(watch)
@@ -280,7 +281,17 @@ const HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 fn id_header(id: RequestId) -> HeaderValue {
-    HeaderValue::try_from(id.to_string()).unwrap_or(HeaderValue::from_static("-"))
+    HeaderValue::from_bytes(&id.digits()).unwrap_or(HeaderValue::from_static("-"))
+}
+
+/// Whether the client waits for `100 Continue`. Before an empty body it never comes, and after a final
+/// answer in its place aws-cli misreads the next answer on the connection, for which it then waits a
+/// minute: such a connection is ended.
+fn expects_continue(parts: &Parts) -> bool {
+    parts
+        .headers
+        .get(EXPECT)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 fn refused(error: &AuthError, record: &mut RequestRecord) -> S3Error {
@@ -288,14 +299,24 @@ fn refused(error: &AuthError, record: &mut RequestRecord) -> S3Error {
     error.into()
 }
 
-/// Ids of requests: distinct within a process, and most likely among all.
-struct RequestIds {
+/// Ids of requests: distinct within a process, and most likely among all. A listener that draws them
+/// itself hands each on as an extension of its request.
+#[derive(Debug)]
+pub struct RequestIds {
     seed: u64,
     count: AtomicU64,
 }
 
+impl Default for RequestIds {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl RequestIds {
-    fn new() -> Self {
+    /// Begins with a number drawn at random.
+    #[must_use]
+    pub fn new() -> Self {
         // Without randomness ids would repeat from boot to boot, which only confuses who reads logs.
         Self {
             seed: getrandom::u64().unwrap_or_default(),
@@ -304,7 +325,7 @@ impl RequestIds {
     }
 
     /// A permutation of all numbers (the finaliser of SplitMix64), so that none comes twice.
-    fn next(&self) -> RequestId {
+    pub fn next(&self) -> RequestId {
         let count = self.count.fetch_add(1, Ordering::Relaxed);
         let mut mixed = self.seed.wrapping_add(count.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use api::port::{BodyError, VerifiedBody as _};
-use api::s3::body::{BodyConfig, BodyResources, MAX_SIGNED_CHUNK};
+use api::s3::body::{BodyConfig, BodyResources, MAX_SIGNED_CHUNK, MIN_BYTES_PER_SECOND};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 
@@ -45,26 +45,104 @@ async fn the_time_that_the_consumer_takes_is_not_silence() {
     assert_eq!(body.finish().await.unwrap().length, 10);
 }
 
+/// A body of `pieces`, one after each `pause`.
+fn dripping(pieces: Vec<Bytes>, pause: Duration) -> Channel {
+    let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        for piece in pieces {
+            tokio::time::sleep(pause).await;
+            if sender.send(piece).is_err() {
+                break;
+            }
+        }
+    });
+    Channel(receiver)
+}
+
+/// A piece as large as one after so many seconds must be.
+fn enough_for(seconds: u64) -> Bytes {
+    vec![0; usize::try_from(seconds * MIN_BYTES_PER_SECOND).unwrap()].into()
+}
+
 #[tokio::test(start_paused = true)]
-async fn every_byte_restarts_the_idle_time() {
+async fn sec_42_a_body_that_drips_is_given_up_although_it_is_never_silent() {
+    let resources = with(BodyConfig {
+        idle_timeout: Duration::from_secs(60),
+        ..BodyConfig::default()
+    });
+    let begun = tokio::time::Instant::now();
+    let bytes = vec![Bytes::from_static(b"x"); 10_000];
+    let mut body = resources.open(unsigned_spec(10_000), dripping(bytes, Duration::from_secs(1)));
+    let error = loop {
+        match body.next().await {
+            Ok(piece) => assert!(piece.is_some(), "it was read to its end"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!((error, begun.elapsed().as_secs()), (BodyError::TimedOut, 60));
+    assert_eq!(body.finish().await, Err(BodyError::TimedOut));
+}
+
+#[tokio::test(start_paused = true)]
+async fn sec_42_a_drip_after_a_quick_start_is_given_up_too() {
+    let resources = with(BodyConfig {
+        idle_timeout: Duration::from_secs(60),
+        ..BodyConfig::default()
+    });
+    let begun = tokio::time::Instant::now();
+    let mut pieces = vec![Bytes::from(vec![0; 1 << 20])];
+    pieces.extend(std::iter::repeat_n(Bytes::from_static(b"x"), 10_000));
+    let mut body = resources.open(unsigned_spec(1 << 30), dripping(pieces, Duration::from_secs(1)));
+    while body.next().await.is_ok() {}
+    // What came at first counts for the time in which it came.
+    assert_eq!(begun.elapsed().as_secs(), 120);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_keeps_its_pace_may_take_for_ever() {
     let resources = with(BodyConfig {
         idle_timeout: Duration::from_secs(7),
         ..BodyConfig::default()
     });
-    let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
-    let mut body = resources.open(unsigned_spec(10), Channel(receiver));
-    tokio::spawn(async move {
-        for _ in 0..10 {
-            tokio::time::sleep(Duration::from_secs(6)).await;
-            sender.send("x").unwrap();
-        }
-    });
+    let pieces = vec![enough_for(6); 1_000];
+    let length = pieces.len() * pieces[0].len();
+    let mut body = resources.open(
+        unsigned_spec(length as u64),
+        dripping(pieces, Duration::from_secs(6)),
+    );
     while body.next().await.unwrap().is_some() {}
-    assert_eq!(body.finish().await.unwrap().length, 10);
+    assert_eq!(body.finish().await.unwrap().length, length as u64);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_body_may_come_byte_by_byte() {
+    let resources = with(BodyConfig {
+        idle_timeout: Duration::from_secs(60),
+        ..BodyConfig::default()
+    });
+    let bytes = vec![Bytes::from_static(b"x"); 50];
+    let mut body = resources.open(unsigned_spec(50), dripping(bytes, Duration::from_secs(1)));
+    while body.next().await.unwrap().is_some() {}
+    assert_eq!(body.finish().await.unwrap().length, 50);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_that_the_consumer_takes_is_not_slowness() {
+    let resources = with(BodyConfig {
+        idle_timeout: Duration::from_secs(60),
+        ..BodyConfig::default()
+    });
+    let bytes = vec![Bytes::from_static(b"x"); 100];
+    // The pieces wait for the consumer, which takes far longer than the client.
+    let mut body = resources.open(unsigned_spec(100), dripping(bytes, Duration::from_millis(1)));
+    while body.next().await.unwrap().is_some() {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+    }
+    assert_eq!(body.finish().await.unwrap().length, 100);
 }
 
 /// A body fed by a task.
-struct Channel(tokio::sync::mpsc::UnboundedReceiver<&'static str>);
+struct Channel(tokio::sync::mpsc::UnboundedReceiver<Bytes>);
 
 impl http_body::Body for Channel {
     type Data = Bytes;
@@ -75,7 +153,7 @@ impl http_body::Body for Channel {
         cx: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
         let next = self.0.poll_recv(cx);
-        next.map(|piece| piece.map(|piece| Ok(http_body::Frame::data(Bytes::from_static(piece.as_bytes())))))
+        next.map(|piece| piece.map(|piece| Ok(http_body::Frame::data(piece))))
     }
 }
 
@@ -209,6 +287,33 @@ async fn signed_chunks_of_all_bodies_share_one_memory() {
         third.next().await.unwrap().is_some(),
         "what was read is given back"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn sec_42_a_signed_chunk_that_takes_too_long_gives_its_room_back() {
+    let resources = with(BodyConfig::default());
+    // Enough to hold memory, and little enough to be hashed on the spot: a thread would not know that
+    // time stands still.
+    let data = vec![7; 100_000];
+    for (pause, expected) in [(10, Err(BodyError::TimedOut)), (1, Ok(data.len() as u64))] {
+        let (spec, seed) = Upload::chunked(SIGNED, data.len()).object();
+        let framed = sign_chunks(&seed, &[&data], None);
+        // Fast enough for any body, and once too slow for a chunk.
+        let pieces = framed.chunks(4 << 10).map(Bytes::copy_from_slice).collect();
+        let begun = tokio::time::Instant::now();
+        let mut body = resources.open(spec, dripping(pieces, Duration::from_secs(pause)));
+        let outcome = loop {
+            match body.next().await {
+                Ok(Some(_)) => {}
+                Ok(None) => break body.finish().await.map(|digests| digests.length),
+                Err(error) => break Err(error),
+            }
+        };
+        assert_eq!(outcome, expected, "{pause}");
+        // The first piece says how long the chunk is, and has two minutes for the rest.
+        let took = begun.elapsed().as_secs();
+        assert!(expected.is_ok() || took == 10 + 120 + 10, "{took} seconds");
+    }
 }
 
 #[tokio::test]

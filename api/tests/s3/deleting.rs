@@ -1,9 +1,7 @@
 //! Objects deleted, one by one and many at once.
 
-use api::port::VersionId;
-
 use crate::support::House;
-use crate::support::ask::{Ask, BOB};
+use crate::support::ask::{Answer, Ask, BOB};
 use crate::support::xml::{at, values};
 
 fn document(keys: &[&str], quiet: bool) -> String {
@@ -28,19 +26,14 @@ async fn deleting_what_is_not_there_succeeds() {
         .ask(&house)
         .await
         .expect_error(404, "NoSuchBucket");
-    house
-        .gateway
-        .state()
-        .markers
-        .insert("k".to_owned(), VersionId::new("v7"));
-    let answer = Ask::delete("/books/k").ask(&house).await.expect(204);
-    assert_eq!(
-        (
-            answer.header("x-amz-delete-marker"),
-            answer.header("x-amz-version-id")
-        ),
-        (Some("true"), Some("v7"))
-    );
+    house.gateway.keep_versions("books");
+    let marker = |answer: &Answer| {
+        assert_eq!(answer.header("x-amz-delete-marker"), Some("true"));
+        answer.header("x-amz-version-id").expect("a version").to_owned()
+    };
+    let one = marker(&Ask::delete("/books/k").ask(&house).await.expect(204));
+    let other = marker(&Ask::delete("/books/k").ask(&house).await.expect(204));
+    assert!(one != other, "each deletion makes a marker of its own");
 }
 
 #[tokio::test]
@@ -81,6 +74,30 @@ async fn quiet_tells_failures_only() {
     assert_eq!(values(answer.text(), "Key"), ["a"]);
     assert_eq!(values(answer.text(), "Code"), ["PreconditionFailed"]);
     assert!(house.gateway.object("a").is_some());
+}
+
+/// As S3 was found to answer: a condition on what is not there does not hold, and says so.
+#[tokio::test]
+async fn a_conditional_delete_of_what_is_not_there_fails() {
+    let house = House::with_books();
+    house.gateway.store("books", "a", "v");
+    for condition in ["\"x\"", "*"] {
+        Ask::delete("/books/absent")
+            .header("if-match", condition)
+            .ask(&house)
+            .await
+            .expect_error(404, "NoSuchKey");
+    }
+    let body =
+        "<Delete><Object><Key>absent</Key><ETag>x</ETag></Object><Object><Key>a</Key></Object></Delete>";
+    let answer = Ask::post("/books?delete", body)
+        .with_md5()
+        .ask(&house)
+        .await
+        .expect(200);
+    assert_eq!(at(answer.text(), "DeleteResult/Error/Key"), ["absent"]);
+    assert_eq!(at(answer.text(), "DeleteResult/Error/Code"), ["NoSuchKey"]);
+    assert_eq!(at(answer.text(), "DeleteResult/Deleted/Key"), ["a"]);
 }
 
 #[tokio::test]

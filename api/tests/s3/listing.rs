@@ -7,8 +7,24 @@ use proptest::prelude::*;
 
 use crate::support::House;
 use crate::support::ask::Ask;
-use crate::support::gateway::items;
 use crate::support::xml::{at, values};
+
+/// The items of a listing, by definition: each key, or the common prefix that stands for it.
+fn items<'k>(
+    keys: impl Iterator<Item = &'k str>,
+    prefix: &str,
+    delimiter: Option<&str>,
+) -> BTreeSet<(String, bool)> {
+    keys.filter_map(|key| {
+        let rest = key.strip_prefix(prefix)?;
+        let grouped = delimiter.and_then(|delimiter| {
+            let end = rest.find(delimiter)? + delimiter.len();
+            Some((format!("{prefix}{}", &rest[..end]), true))
+        });
+        Some(grouped.unwrap_or_else(|| (key.to_owned(), false)))
+    })
+    .collect()
+}
 
 fn house(keys: &[&str]) -> House {
     let house = House::with_books();

@@ -11,11 +11,13 @@
 mod buckets;
 mod conditions;
 mod deleting;
+mod documents;
 mod fuzz;
 mod hostile;
 mod http2;
 mod identity;
 mod listing;
+mod mistakes;
 mod multipart;
 mod objects;
 mod reading;

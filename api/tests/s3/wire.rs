@@ -102,6 +102,33 @@ async fn a_client_that_waits_is_told_to_go_on_only_once_it_is_known() {
     assert_eq!(house.gateway.object("k").unwrap(), "new");
 }
 
+/// aws-cli takes the next answer on such a connection for a continuation of this one.
+#[tokio::test]
+async fn a_connection_ends_where_an_answer_came_in_place_of_a_continue() {
+    let house = house();
+    let waiting = Ask::put("/books/empty", "")
+        .header("expect", "100-continue")
+        .sign(ALICE)
+        .request;
+    let mut wire = Wire::open(&house);
+    wire.write(bytes(&waiting, b"")).await;
+    let answer = wire.read_to_close().await;
+    assert!(
+        answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("connection: close\r\n"),
+        "{answer}"
+    );
+
+    // Who did not wait goes on.
+    let mut wire = Wire::open(&house);
+    wire.write(bytes(&Ask::put("/books/empty", "").sign(ALICE).request, b""))
+        .await;
+    let answer = wire.read_answer().await;
+    assert!(
+        answer.starts_with("HTTP/1.1 200 OK\r\n") && !answer.contains("connection: close"),
+        "{answer}"
+    );
+}
+
 #[tokio::test]
 async fn a_connection_is_closed_when_a_body_was_not_read() {
     let house = house();
@@ -221,6 +248,47 @@ async fn sec_38_ambiguous_framing_is_refused_and_the_connection_closed() {
             with("PUT /books/k", "PUT http://elsewhere/books/k"),
         ),
         ("no version", with(" HTTP/1.1", "")),
+        ("no target", with("PUT /books/k", "PUT ")),
+        (
+            "a header without a name",
+            with("content-length: 3", "content-length: 3\r\n: 3"),
+        ),
+        (
+            "a NUL in a header",
+            with("content-length: 3", "content-length: 3\r\nx-a: \0"),
+        ),
+        (
+            "chunks and another coding",
+            with("content-length: 3", "transfer-encoding: chunked, identity"),
+        ),
+        (
+            "no coding at all",
+            with("content-length: 3", "transfer-encoding: identity"),
+        ),
+        (
+            "chunks over HTTP/1.0",
+            with("content-length: 3", "transfer-encoding: chunked").replacen("HTTP/1.1", "HTTP/1.0", 1),
+        ),
+        (
+            "a line feed in the extension of a chunk",
+            chunked_by_transfer(&plain, "3;a=\nb\r\nnew\r\n0\r\n\r\n"),
+        ),
+        (
+            "a line feed after the size of a chunk",
+            chunked_by_transfer(&plain, "3\nnew\r\n0\r\n\r\n"),
+        ),
+        (
+            "a line feed after a chunk",
+            chunked_by_transfer(&plain, "3\r\nnew\n0\r\n\r\n"),
+        ),
+        (
+            "a chunk longer than it says",
+            chunked_by_transfer(&plain, "2\r\nnew\r\n0\r\n\r\n"),
+        ),
+        (
+            "a size with a sign",
+            chunked_by_transfer(&plain, "+3\r\nnew\r\n0\r\n\r\n"),
+        ),
     ] {
         assert_ne!(request, plain, "{name}");
         let mut wire = Wire::open(&house);
@@ -237,6 +305,122 @@ async fn sec_38_ambiguous_framing_is_refused_and_the_connection_closed() {
         wire.read_answer().await.starts_with("HTTP/1.1 200"),
         "unchanged it is good"
     );
+}
+
+/// The request of `plain` with a body in chunks of the transfer, and a length of its payload that is
+/// told all the same.
+fn chunked_by_transfer(plain: &str, body: &str) -> String {
+    let (head, _) = plain.split_once("\r\n\r\n").unwrap();
+    let head = head.replacen("content-length: 3", "transfer-encoding: chunked", 1);
+    format!("{head}\r\n\r\n{body}")
+}
+
+/// RFC 9112, section 2.2: a line feed alone may end a line of a head, and hyper takes it for one. What
+/// hides behind one in a value, for whoever looked before us, is a header to us: it must neither change
+/// what was signed nor make a second request of a body.
+#[tokio::test]
+async fn sec_38_a_line_feed_in_a_value_smuggles_nothing() {
+    let house = house();
+    let put = bytes(&Ask::put("/books/k", "new").sign(ALICE).request, b"new");
+    let put = String::from_utf8(put).unwrap();
+    let get = bytes(&Ask::get("/books/k").sign(ALICE).request, b"");
+    let get = String::from_utf8(get).unwrap();
+    let smuggled = "DELETE /books/k HTTP/1.1\r\nhost: x\r\n\r\n";
+    for (name, request) in [
+        (
+            "chunks behind a value",
+            put.replacen(
+                "content-length: 3",
+                "content-length: 3\r\nx-a: b\ntransfer-encoding: chunked",
+                1,
+            ),
+        ),
+        (
+            "another length behind a value",
+            put.replacen(
+                "content-length: 3",
+                "content-length: 3\r\nx-a: b\ncontent-length: 0",
+                1,
+            ),
+        ),
+        (
+            "a length behind a value of a GET",
+            get.replacen(
+                "\r\n\r\n",
+                &format!("\r\nx-a: b\ncontent-length: {}\r\n\r\n", smuggled.len()),
+                1,
+            ),
+        ),
+        (
+            "a header of S3 behind a value",
+            put.replacen(
+                "content-length: 3",
+                "content-length: 3\r\nx-a: b\nx-amz-meta-a: b",
+                1,
+            ),
+        ),
+        (
+            "another host behind a value",
+            put.replacen(
+                "content-length: 3",
+                "content-length: 3\r\nx-a: b\nhost: elsewhere",
+                1,
+            ),
+        ),
+    ] {
+        let mut wire = Wire::open(&house);
+        wire.write(&request).await;
+        wire.write(smuggled).await;
+        let answer = wire.read_to_close().await;
+        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{name}: {answer}");
+        assert!(answer.starts_with("HTTP/1.1 4"), "{name}: {answer}");
+        assert_eq!(house.gateway.object("k").unwrap(), "old", "{name}");
+    }
+    // Two of them end a head early: what is left of it is no request.
+    let mut wire = Wire::open(&house);
+    wire.write(put.replacen("content-length: 3", "x-a: b\n\ncontent-length: 3", 1))
+        .await;
+    let answer = wire.read_to_close().await;
+    let statuses: Vec<&str> = answer
+        .split("HTTP/1.1 ")
+        .skip(1)
+        .filter_map(|rest| rest.get(..3))
+        .collect();
+    assert_eq!(statuses, ["403", "400"], "{answer}");
+    assert_eq!(house.gateway.object("k").unwrap(), "old");
+}
+
+#[tokio::test]
+async fn sec_41_targets_that_are_no_paths_are_refused() {
+    let house = house();
+    for (request, status) in [
+        ("OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n", 400),
+        (
+            "CONNECT localhost:9000 HTTP/1.1\r\nhost: localhost:9000\r\n\r\n",
+            400,
+        ),
+        ("GET localhost:9000 HTTP/1.1\r\nhost: localhost:9000\r\n\r\n", 400),
+        (
+            "GET http://localhost:9000 HTTP/1.1\r\nhost: localhost:9000\r\n\r\n",
+            403,
+        ),
+        ("GET http:// HTTP/1.1\r\nhost: a\r\n\r\n", 400),
+        ("GET books/k HTTP/1.1\r\nhost: a\r\n\r\n", 400),
+        ("GET \\books HTTP/1.1\r\nhost: a\r\n\r\n", 400),
+        ("GET /books/k#x HTTP/1.1\r\nhost: a\r\n\r\n", 403),
+        ("GET /books/\u{e9} HTTP/1.1\r\nhost: a\r\n\r\n", 403),
+        ("GET /books/k HTTP/1.1\r\nhost:\r\n\r\n", 400),
+        ("GET /books/k HTTP/1.1\r\nhost: a b\r\n\r\n", 403),
+    ] {
+        let mut wire = Wire::open(&house);
+        wire.write(request).await;
+        let answer = wire.read_answer().await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{request:?}: {answer}"
+        );
+    }
+    assert!(house.gateway.state().calls.is_empty());
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -45,9 +45,15 @@ pub struct BodyWriter {
     sender: mpsc::Sender<Bytes>,
 }
 
-/// How many bytes of a [`Body`] a backend has taken, seen from outside and while it runs.
+/// How far a backend has come with a [`Body`], seen from outside and while it runs.
 #[derive(Debug, Clone, Default)]
-pub struct Progress(Arc<AtomicU64>);
+pub struct Progress(Arc<Come>);
+
+#[derive(Debug, Default)]
+struct Come {
+    taken: AtomicU64,
+    starved: AtomicBool,
+}
 
 /// Why a body could not be taken to its end.
 #[derive(Debug, thiserror::Error)]
@@ -117,7 +123,7 @@ impl Body {
         matches!(self.source, Source::Spent)
     }
 
-    /// Watches how many bytes are taken.
+    /// Watches how far a backend comes with it.
     pub fn progress(&mut self) -> Progress {
         self.progress.get_or_insert_default().clone()
     }
@@ -151,6 +157,14 @@ impl Body {
     }
 
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        let piece = self.poll_source(cx);
+        if let Some(progress) = &self.progress {
+            progress.0.starved.store(piece.is_pending(), Ordering::Relaxed);
+        }
+        piece
+    }
+
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         loop {
             if matches!(self.source, Source::Spent) {
                 return Poll::Ready(None);
@@ -202,7 +216,7 @@ impl Body {
     fn count(&mut self, bytes: usize) {
         self.taken += bytes as u64;
         if let Some(progress) = &self.progress {
-            progress.0.fetch_add(bytes as u64, Ordering::Relaxed);
+            progress.0.taken.fetch_add(bytes as u64, Ordering::Relaxed);
         }
     }
 }
@@ -225,7 +239,13 @@ impl BodyWriter {
 impl Progress {
     /// Bytes taken so far.
     pub fn taken(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.0.taken.load(Ordering::Relaxed)
+    }
+
+    /// Whether the backend has asked for more and the source has nothing yet: what is slow then is
+    /// the source, not the backend.
+    pub fn is_starved(&self) -> bool {
+        self.0.starved.load(Ordering::Relaxed)
     }
 }
 
@@ -335,6 +355,24 @@ mod tests {
             matches!(short, BodyError::Short { expected: 4, got: 3 }),
             "{short:?}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_body_is_starved_while_its_reader_waits_for_the_source_and_at_no_other_time() {
+        use futures_util::FutureExt;
+        let (mut writer, mut body) = Body::channel(4);
+        let progress = body.progress();
+        assert!(!progress.is_starved(), "nobody has asked yet");
+        assert!(body.next().now_or_never().is_none());
+        assert!(progress.is_starved());
+        writer.write(Bytes::from_static(b"ab")).await.unwrap();
+        assert!(progress.is_starved(), "what came was not taken yet");
+        body.next().await.unwrap().unwrap();
+        assert_eq!((progress.is_starved(), progress.taken()), (false, 2));
+        assert!(body.next().now_or_never().is_none());
+        drop(writer);
+        assert!(body.next().await.unwrap().is_err());
+        assert!(!progress.is_starved(), "a body that failed asks for nothing");
     }
 
     #[tokio::test]

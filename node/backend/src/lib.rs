@@ -8,7 +8,8 @@
 //! - [`identity`]: what a backend says about whose it is;
 //! - the decorators, each a [`Backend`] around a [`Backend`]: [`guard`] (nothing destructive without a
 //!   fresh look at the identity), [`observe`] (metrics), [`limit`] (concurrent requests),
-//!   [`count`] (requests are money), [`fault`] (scripted faults for tests);
+//!   [`timeout`] (no request goes without progress for long), [`count`] (requests are money),
+//!   [`fault`] (scripted faults for tests);
 //! - the conformance suite in `conformance` (feature `conformance`), which every implementation and
 //!   every decorated one passes.
 //!
@@ -21,7 +22,7 @@
 //! ```text
 //!   replica writer / reader, executors          (crate `node`)
 //!        │ dyn Backend
-//!   guard → observe → limit → (breaker) → (fault) → fs | memory | s3
+//!   guard → observe → limit → (breaker) → timeout → (fault) → fs | memory | s3
 //! ```
 //! A decorator holds its inner backend by value (`Limit<FsBackend>`) or shared
 //! (`Limit<Arc<dyn Backend>>`): `Arc<dyn Backend>` is a [`Backend`] too.
@@ -43,6 +44,7 @@ pub mod listing;
 pub mod memory;
 pub mod observe;
 pub mod port;
+pub mod timeout;
 
 pub use body::{Body, BodyError, BodyWriter};
 pub use capabilities::Capabilities;

@@ -1,4 +1,4 @@
-//! A decorator that measures: requests by operation and outcome, bytes, time.
+//! A decorator that measures: requests by operation and status, failures by kind, bytes, time.
 
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -21,8 +21,10 @@ use crate::port::{Backend, GetOptions, Head, PutOptions, Reply, Stored};
 /// Names of the metrics, chosen by the process so that they stand in one place with all others.
 #[derive(Debug, Clone, Copy)]
 pub struct MetricNames {
-    /// Counter of finished requests; labels `backend`, `operation`, `outcome`, `class`.
+    /// Counter of finished requests; labels `backend`, `operation`, `status`.
     pub requests: &'static str,
+    /// Counter of failed ones; labels `backend`, `operation`, `reason`, `class`.
+    pub failures: &'static str,
     /// Histogram of seconds until the answer, of a get until its first byte can be read; labels
     /// `backend`, `operation`.
     pub seconds: &'static str,
@@ -34,9 +36,10 @@ pub struct MetricNames {
 
 /// Measures the requests to `inner`.
 ///
-/// The outcome of a request is `ok`, the [label](ErrorKind::label) of its error, or `cancelled` when
-/// it was dropped before it had one. A get has its outcome when its body ends. Keys of a delete that
-/// fail one by one count as requests of their own, so that they show.
+/// The status of a request is `success`, `error`, or `cancelled` when it was dropped before it had an
+/// outcome. The reason of a failure is the [label](ErrorKind::label) of its error. A get has its
+/// outcome when its body ends. Keys of a delete that fail one by one count as requests of their own, so
+/// that they show.
 #[derive(Debug)]
 pub struct Observe<B> {
     inner: B,
@@ -48,7 +51,7 @@ pub struct Observe<B> {
 struct Meters {
     names: MetricNames,
     backend: Arc<BackendName>,
-    ok: [OnceLock<Counter>; OPERATIONS],
+    succeeded: [OnceLock<Counter>; OPERATIONS],
     seconds: [OnceLock<Histogram>; OPERATIONS],
     bytes_stored: OnceLock<Counter>,
     bytes_read: OnceLock<Counter>,
@@ -77,7 +80,7 @@ impl<B: Backend> Observe<B> {
         let meters = Arc::new(Meters {
             names,
             backend: Arc::clone(inner.name()),
-            ok: Default::default(),
+            succeeded: Default::default(),
             seconds: Default::default(),
             bytes_stored: OnceLock::new(),
             bytes_read: OnceLock::new(),
@@ -113,29 +116,34 @@ impl<B: Backend> Observe<B> {
 impl Meters {
     fn count(&self, operation: Operation, failed: Option<&ErrorKind>) {
         let Some(kind) = failed else {
-            let Some(ok) = self.ok.get(operation as usize) else {
+            let Some(succeeded) = self.succeeded.get(operation as usize) else {
                 return;
             };
-            return ok
-                .get_or_init(|| self.requests(operation, "ok", "ok"))
+            return succeeded
+                .get_or_init(|| self.requests(operation, "success"))
                 .increment(1);
         };
-        self.requests(operation, kind.label(), class_label(kind.class()))
-            .increment(1);
+        self.requests(operation, "error").increment(1);
+        metrics::counter!(
+            self.names.failures,
+            "backend" => self.backend.to_string(),
+            "operation" => operation.label(),
+            "reason" => kind.label(),
+            "class" => class_label(kind.class()),
+        )
+        .increment(1);
     }
 
     fn cancelled(&self, operation: Operation) {
-        self.requests(operation, "cancelled", class_label(Class::Caller))
-            .increment(1);
+        self.requests(operation, "cancelled").increment(1);
     }
 
-    fn requests(&self, operation: Operation, outcome: &'static str, class: &'static str) -> Counter {
+    fn requests(&self, operation: Operation, status: &'static str) -> Counter {
         metrics::counter!(
             self.names.requests,
             "backend" => self.backend.to_string(),
             "operation" => operation.label(),
-            "outcome" => outcome,
-            "class" => class,
+            "status" => status,
         )
     }
 

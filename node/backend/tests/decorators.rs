@@ -448,6 +448,7 @@ impl Recorder for Recorded {
 
 const NAMES: MetricNames = MetricNames {
     requests: "requests",
+    failures: "failures",
     seconds: "seconds",
     bytes_stored: "stored",
     bytes_read: "read",
@@ -461,12 +462,16 @@ fn recorded(work: impl Future<Output = ()>) -> BTreeMap<String, u64> {
     recorder.all()
 }
 
-fn request(operation: &str, outcome: &str, class: &str) -> String {
-    format!("requests{{backend=cold-1,class={class},operation={operation},outcome={outcome}}}")
+fn request(operation: &str, status: &str) -> String {
+    format!("requests{{backend=cold-1,operation={operation},status={status}}}")
+}
+
+fn failure(operation: &str, reason: &str, class: &str) -> String {
+    format!("failures{{backend=cold-1,class={class},operation={operation},reason={reason}}}")
 }
 
 #[test]
-fn requests_bytes_and_seconds_are_measured_by_operation_and_outcome() {
+fn requests_bytes_and_seconds_are_measured_by_operation_and_status() {
     let all = recorded(async {
         let backend = Observe::new(MemoryBackend::new(name()), NAMES);
         put(&backend, "a").await.unwrap();
@@ -480,11 +485,13 @@ fn requests_bytes_and_seconds_are_measured_by_operation_and_outcome() {
             .unwrap();
     });
     let expected = [
-        (request("put", "ok", "ok"), 2),
-        (request("put", "already_exists", "caller"), 1),
-        (request("get", "ok", "ok"), 1),
-        (request("get", "not_found", "suspect"), 1),
-        (request("list", "ok", "ok"), 1),
+        (request("put", "success"), 2),
+        (request("put", "error"), 1),
+        (failure("put", "already_exists", "caller"), 1),
+        (request("get", "success"), 1),
+        (request("get", "error"), 1),
+        (failure("get", "not_found", "suspect"), 1),
+        (request("list", "success"), 1),
         ("seconds{backend=cold-1,operation=put}".to_owned(), 3),
         ("seconds{backend=cold-1,operation=get}".to_owned(), 2),
         ("seconds{backend=cold-1,operation=list}".to_owned(), 1),
@@ -526,11 +533,12 @@ fn the_outcome_of_a_get_is_that_of_its_body() {
         }
         assert_eq!(script.fired(rule), 1);
     });
-    assert_eq!(all[&request("get", "ok", "ok")], 1);
-    assert_eq!(all[&request("get", "corrupt", "suspect")], 1);
-    assert_eq!(all[&request("get", "unavailable", "retry")], 1);
-    assert_eq!(all[&request("get", "cancelled", "caller")], 1);
-    assert_eq!(all[&request("put", "cancelled", "caller")], 1);
+    assert_eq!(all[&request("get", "success")], 1);
+    assert_eq!(all[&request("get", "error")], 2);
+    assert_eq!(all[&failure("get", "corrupt", "suspect")], 1);
+    assert_eq!(all[&failure("get", "unavailable", "retry")], 1);
+    assert_eq!(all[&request("get", "cancelled")], 1);
+    assert_eq!(all[&request("put", "cancelled")], 1);
     assert_eq!(all["read{backend=cold-1}"], 5 + 2 + 2);
 }
 
@@ -543,6 +551,7 @@ fn keys_of_a_delete_that_fail_show_as_failed_requests() {
         let targets = ["a", "b", "c"].map(|name| Target::current(key(name)));
         backend.delete(&targets).await.unwrap();
     });
-    assert_eq!(all[&request("delete", "ok", "ok")], 1);
-    assert_eq!(all[&request("delete", "unavailable", "retry")], 2);
+    assert_eq!(all[&request("delete", "success")], 1);
+    assert_eq!(all[&request("delete", "error")], 2);
+    assert_eq!(all[&failure("delete", "unavailable", "retry")], 2);
 }

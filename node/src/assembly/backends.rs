@@ -1,12 +1,14 @@
 //! Attaches the configured backends: row first, then the identity, then active (DESIGN 3.4).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use node_backend::fs::{FsBackend, FsOptions, RootPolicy};
 use node_backend::identity::{Identity as BackendIdentity, Verdict, read_identity, write_identity};
 use node_backend::memory::MemoryBackend;
 use node_backend::observe::Observe;
+use node_backend::timeout::Timeout;
 use node_backend::{Backend, KeyPrefix};
 use raft::ExecuteError;
 use raft_machine::{Fault, queries};
@@ -87,6 +89,8 @@ pub(crate) struct Attacher<'a> {
     pub(crate) metadata: &'a Metadata,
     pub(crate) identity: &'a Identity,
     pub(crate) backends: &'a Backends,
+    /// Longest time that a request to a backend may go without progress.
+    pub(crate) timeout: Duration,
 }
 
 impl Attacher<'_> {
@@ -95,7 +99,7 @@ impl Attacher<'_> {
     /// # Errors
     /// It cannot be used; nothing of it is.
     pub(super) async fn attach(&self, settings: &BackendSettings) -> Result<(), AttachError> {
-        let adapter = open(settings).await?;
+        let adapter = open(settings, self.timeout).await?;
         self.attach_adapter(&settings.name, kind(&settings.kind), adapter)
             .await
     }
@@ -235,10 +239,10 @@ fn kind(kind: &BackendKind) -> &'static str {
     }
 }
 
-async fn open(settings: &BackendSettings) -> Result<Arc<dyn Backend>, AttachError> {
+async fn open(settings: &BackendSettings, limit: Duration) -> Result<Arc<dyn Backend>, AttachError> {
     let name = settings.name.clone();
     match &settings.kind {
-        BackendKind::Memory => Ok(Arc::new(Observe::new(MemoryBackend::new(name), BACKEND_METRICS))),
+        BackendKind::Memory => Ok(decorated(MemoryBackend::new(name), limit)),
         BackendKind::Fs { path, .. } => {
             let options = FsOptions {
                 path: path.clone(),
@@ -246,7 +250,11 @@ async fn open(settings: &BackendSettings) -> Result<Arc<dyn Backend>, AttachErro
             };
             let opened = FsBackend::open(name.clone(), options).await;
             let backend = opened.map_err(|source| AttachError::Backend { name, source })?;
-            Ok(Arc::new(Observe::new(backend, BACKEND_METRICS)))
+            Ok(decorated(backend, limit))
         }
     }
+}
+
+fn decorated(backend: impl Backend, limit: Duration) -> Arc<dyn Backend> {
+    Arc::new(Observe::new(Timeout::new(backend, limit), BACKEND_METRICS))
 }

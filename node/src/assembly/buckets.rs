@@ -1,4 +1,4 @@
-//! Buckets that the configuration names exist from the first start on.
+//! Buckets that the configuration names exist from the start, or the reload, on that names them.
 
 use raft::ExecuteError;
 use raft_machine::{Fault, queries};

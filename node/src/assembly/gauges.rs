@@ -6,6 +6,7 @@ use raft_machine::{Fault, ReadTables, queries};
 use tokio::task::JoinHandle;
 
 use crate::metadata::Metadata;
+use crate::telemetry::names;
 
 /// How often the gauges are set anew. Reading them costs a few lookups per backend and bucket.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -39,17 +40,20 @@ impl Drop for Gauges {
 
 fn set(metadata: &Metadata) -> Result<(), Fault> {
     let view = metadata.local();
+    let mut waiting = 0;
     for (id, row) in queries::backends(&view)? {
         let name = row.name.to_string();
         let counters = queries::backend_counters(&view, id)?;
+        let gauge = |metric: &'static str| metrics::gauge!(metric, "backend" => name.clone());
         // Gauges are floating point by their format; counts stay exact up to 2^53.
-        metrics::gauge!("s3o_backend_replicas", "backend" => name.clone()).set(counters.replicas as f64);
-        metrics::gauge!("s3o_backend_stored_bytes", "backend" => name.clone())
-            .set(counters.stored_bytes as f64);
-        metrics::gauge!("s3o_backend_garbage", "backend" => name.clone()).set(counters.garbage as f64);
-        metrics::gauge!("s3o_backend_garbage_bytes", "backend" => name).set(counters.garbage_bytes as f64);
+        gauge(names::BACKEND_REPLICAS).set(counters.replicas as f64);
+        gauge(names::QUOTA_BYTES_USED).set(counters.stored_bytes as f64);
+        gauge(names::BACKEND_GARBAGE).set(counters.garbage as f64);
+        gauge(names::QUOTA_ORPHAN_BYTES).set(counters.garbage_bytes as f64);
+        waiting += counters.garbage;
     }
-    metrics::gauge!("s3o_config_drift").set(drifted(&view)? as f64);
+    metrics::gauge!(names::CLEANUP_QUEUE_DEPTH).set(waiting as f64);
+    metrics::gauge!(names::CONFIG_DRIFT).set(drifted(&view)? as f64);
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use raft::Node;
 use tokio::sync::watch;
 
+use super::buckets;
 use super::gauges::Gauges;
 use super::settings::{Agreed, Agreement};
 use crate::config::ClusterSettings;
@@ -72,17 +73,6 @@ impl RunningNode {
     }
 }
 
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}
-
 /// Waits for a cause to end the process.
 async fn failure(mut cause: watch::Receiver<Option<String>>) -> Failure {
     let said = cause
@@ -116,8 +106,12 @@ impl Lifecycle for RunningNode {
                     let why = "the cluster has other settings, which hold until an operator decides";
                     return Err(ReconfigureError(why.to_owned()));
                 }
-                Err(error) => return Err(ReconfigureError(with_causes(&error))),
+                Err(error) => return Err(ReconfigureError::because(&error)),
             }
+            // Before anybody is granted them: whoever may use a new bucket finds it there.
+            buckets::ensure(&self.metadata, settings)
+                .await
+                .map_err(|error| ReconfigureError::because(&error))?;
             let policy: Arc<dyn AccessPolicy> = Arc::new(Grants::of(settings));
             self.access.store(Arc::new(policy));
             Ok(())

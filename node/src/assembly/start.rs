@@ -143,6 +143,7 @@ impl Started<'_> {
             metadata: &metadata,
             identity: &identity,
             backends: &backends,
+            timeout: settings.backend_timeout,
         };
         for backend in &settings.backends {
             attacher.attach(backend).await?;
@@ -184,6 +185,7 @@ impl Started<'_> {
             limits: ObjectLimits {
                 max_object_size: settings.max_object_size,
                 copies: settings.replication.factor as usize,
+                completed_retention: settings.uploads.completed_retention,
                 reserved_buckets: local.reserved_bucket_names(),
             },
         });

@@ -10,10 +10,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use node_crypto::keys::create_key_file;
 
-use crate::config::{Loader, Secret};
+use crate::config::{CredentialSettings, Loaded, Loader, Secret};
 
 /// The bucket that a demo begins with.
 pub(crate) const BUCKET: &str = "demo";
+/// The user that its words are written for.
+const USER: &str = "demo";
 /// Length of a generated access key, in characters: as long as those of AWS.
 const ACCESS_KEY_LENGTH: usize = 20;
 /// Random bytes of a generated secret; 40 characters in hex, as long as those of AWS.
@@ -23,33 +25,39 @@ const CREDENTIALS: &str = "credentials";
 /// The file of the generated master key.
 const MASTER_KEY: &str = "master.key";
 
-/// Starts nodes on an embedded configuration.
+// What a demo is asked for. No doc comment: clap would show it.
 #[derive(Args, Clone)]
 pub(crate) struct DemoArgs {
-    /// How many nodes; clusters are not built yet.
-    #[arg(long, default_value_t = 1)]
+    /// How many nodes. Clusters are not built yet, so it can only be 1.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     nodes: u32,
     /// Folder of everything that the demo keeps.
-    #[arg(long, default_value = "./demo-data")]
+    #[arg(long, value_name = "DIR", default_value = "./demo-data")]
     data: PathBuf,
     /// Port of the first node's S3 listener.
-    #[arg(long, default_value_t = 9000)]
+    #[arg(long, value_name = "P", default_value_t = 9000)]
     port: u16,
     /// Access key; generated and kept in the folder where none is given.
-    #[arg(long, env = "HOLDFAST_DEMO_ACCESS_KEY", requires = "secret_key")]
+    #[arg(
+        long,
+        value_name = "K",
+        env = "HOLDFAST_DEMO_ACCESS_KEY",
+        requires = "secret_key"
+    )]
     access_key: Option<String>,
     /// Its secret. Better given by the environment, where no process list shows it.
     #[arg(
         long,
+        value_name = "S",
         env = "HOLDFAST_DEMO_SECRET_KEY",
         requires = "access_key",
         hide_env_values = true
     )]
     secret_key: Option<String>,
-    /// How many backends; copies on several are not built yet.
-    #[arg(long, default_value_t = 1)]
+    /// How many backends. Copies on several are not built yet, so it can only be 1.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     backends: u32,
-    /// Configuration that is merged over the embedded one.
+    /// Configuration that is merged over the embedded one; its buckets and users are added.
     #[arg(long, value_name = "OVERLAY.yaml")]
     config: Option<PathBuf>,
 }
@@ -60,7 +68,6 @@ pub(crate) struct Demo {
     data: PathBuf,
     embedded: Secret,
     overlay: Option<PathBuf>,
-    credentials: Credentials,
 }
 
 /// Why a demo cannot start.
@@ -100,10 +107,10 @@ struct Credentials {
 }
 
 /// What to tell the person who started a demo, once it serves.
-pub(crate) struct Welcome<'a> {
-    demo: &'a Demo,
+pub(crate) struct Welcome {
+    data: PathBuf,
+    credential: CredentialSettings,
     scheme: &'static str,
-    address: SocketAddr,
 }
 
 impl Demo {
@@ -145,7 +152,6 @@ impl Demo {
             data,
             embedded,
             overlay: args.config.clone(),
-            credentials,
         })
     }
 
@@ -153,19 +159,45 @@ impl Demo {
     pub(crate) fn loader(&self) -> Loader {
         let loader = Loader::new().text("the embedded configuration", self.embedded.expose());
         match &self.overlay {
-            Some(overlay) => loader.file(overlay),
+            Some(overlay) => loader.overlay(overlay),
             None => loader,
         }
     }
 
-    /// What to tell once requests are served at `address`.
-    pub(crate) fn welcome(&self, scheme: &'static str, address: SocketAddr) -> Welcome<'_> {
-        Welcome {
-            demo: self,
-            scheme,
+    /// The folder of everything that the demo keeps.
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// What to tell once requests are served; `None` where the overlay gives the demo's user no key
+    /// that could be told.
+    pub(crate) fn welcome(&self, loaded: &Loaded) -> Option<Welcome> {
+        let users = &loaded.config.cluster.users;
+        let user = users.iter().find(|user| user.name.as_str() == USER)?;
+        Some(Welcome {
+            data: self.data.clone(),
+            credential: user.credential.clone(),
+            scheme: match loaded.config.node.server.tls {
+                Some(_) => "https",
+                None => "http",
+            },
+        })
+    }
+}
+
+impl Welcome {
+    /// The words of a demo that serves at `address`.
+    pub(crate) fn at(&self, address: SocketAddr) -> impl fmt::Display + '_ {
+        Words {
+            welcome: self,
             address,
         }
     }
+}
+
+struct Words<'a> {
+    welcome: &'a Welcome,
+    address: SocketAddr,
 }
 
 fn embedded(data: &Path, backend: &Path, master_key: &Path, port: u16, credentials: &Credentials) -> String {
@@ -180,7 +212,7 @@ fn embedded(data: &Path, backend: &Path, master_key: &Path, port: u16, credentia
          encryption:\n  enabled: true\n  master_key_file: {}\n\
          backends:\n  - name: backend-1\n    type: fs\n    path: {}\n\
          buckets:\n  - name: {BUCKET}\n\
-         users:\n  - name: demo\n    access_key_id: {}\n    secret_access_key: {}\n    allowed_buckets: [\"*\"]\n",
+         users:\n  - name: {USER}\n    access_key_id: {}\n    secret_access_key: {}\n    allowed_buckets: [\"*\"]\n",
         scalar(&data.join("node-1").display().to_string()),
         scalar(&master_key.display().to_string()),
         scalar(&backend.display().to_string()),
@@ -207,19 +239,21 @@ fn scalar(text: &str) -> String {
     quoted
 }
 
-impl fmt::Display for Welcome<'_> {
+impl fmt::Display for Words<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Credentials {
-            access_key,
-            secret_key,
-        } = &self.demo.credentials;
-        let secret_key = secret_key.expose();
+        let Welcome {
+            data,
+            credential,
+            scheme,
+        } = self.welcome;
+        let access_key = &credential.access_key_id;
+        let secret_key = credential.secret_access_key.expose();
         let mut address = self.address;
         // What listens on every interface is reached by this one.
         if address.ip().is_unspecified() {
             address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
         }
-        let endpoint = format!("{}://{address}", self.scheme);
+        let endpoint = format!("{scheme}://{address}");
         write!(
             f,
             "\nHoldfast serves S3 at {endpoint}, on {}\n\n\
@@ -227,9 +261,10 @@ impl fmt::Display for Welcome<'_> {
              \x20 secret key  {secret_key}\n\n\
              Try it:\n\n\
              \x20 export AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={} AWS_DEFAULT_REGION=us-east-1\n\
-             \x20 aws --endpoint-url {endpoint} s3 cp README.md s3://{BUCKET}/\n\n\
+             \x20 echo hello | aws --endpoint-url {endpoint} s3 cp - s3://{BUCKET}/hello.txt\n\
+             \x20 aws --endpoint-url {endpoint} s3 ls s3://{BUCKET}/\n\n\
              Ctrl-C stops it; started again it finds its data.\n",
-            self.demo.data.display(),
+            data.display(),
             shell_word(access_key),
             shell_word(secret_key),
         )
@@ -346,15 +381,20 @@ mod tests {
         }
     }
 
+    fn words(demo: &Demo, address: &str) -> String {
+        let loaded = demo.loader().load().unwrap();
+        let welcome = demo.welcome(&loaded).unwrap();
+        welcome.at(address.parse().unwrap()).to_string()
+    }
+
     #[test]
     fn the_embedded_configuration_is_whole_and_a_second_demo_finds_its_key_again() {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("with space \"and\" $quotes");
         let first = Demo::prepare(&args(&data)).unwrap();
         let second = Demo::prepare(&args(&data)).unwrap();
-        let welcome = |demo: &Demo| demo.welcome("http", "0.0.0.0:9123".parse().unwrap()).to_string();
-        assert_eq!(welcome(&first), welcome(&second));
-        assert!(welcome(&first).contains("http://127.0.0.1:9123"));
+        assert_eq!(words(&first, "0.0.0.0:9123"), words(&second, "0.0.0.0:9123"));
+        assert!(words(&first, "0.0.0.0:9123").contains("http://127.0.0.1:9123"));
         let loaded = first.loader().load().unwrap();
         assert_eq!(loaded.config.cluster.buckets[0].name.as_str(), BUCKET);
         assert_eq!(loaded.config.cluster.users.len(), 1);
@@ -396,11 +436,48 @@ mod tests {
         );
         assert_eq!(config.node.server.shutdown_delay.as_secs(), 3);
         assert!(!folder.path().join(CREDENTIALS).exists());
-        let welcome = demo.welcome("https", "127.0.0.1:1".parse().unwrap()).to_string();
+        let words = words(&demo, "127.0.0.1:1");
         assert!(
-            welcome.contains(r"AWS_SECRET_ACCESS_KEY='it'\''s $ecret'"),
-            "{welcome}"
+            words.contains(r"AWS_SECRET_ACCESS_KEY='it'\''s $ecret'"),
+            "{words}"
         );
+    }
+
+    #[test]
+    fn buckets_and_users_of_an_overlay_are_added_and_those_of_the_demo_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let overlay = folder.path().join("overlay.yaml");
+        fs::write(
+            &overlay,
+            "buckets: [{name: photos, credentials: [{access_key_id: p, secret_access_key: secret-of-p}]}]\n\
+             users: [{name: other, access_key_id: o, secret_access_key: secret-of-o, allowed_buckets: [photos]}]\n",
+        )
+        .unwrap();
+        let asked = DemoArgs {
+            config: Some(overlay.clone()),
+            ..args(folder.path())
+        };
+        let demo = Demo::prepare(&asked).unwrap();
+        let cluster = demo.loader().load().unwrap().config.cluster;
+        let buckets: Vec<_> = cluster
+            .buckets
+            .iter()
+            .map(|bucket| bucket.name.as_str())
+            .collect();
+        let users: Vec<_> = cluster.users.iter().map(|user| user.name.as_str()).collect();
+        assert_eq!((buckets, users), (vec!["photos", BUCKET], vec!["other", USER]));
+
+        // Its own words about the bucket and the user take the place of ours, and are what is told.
+        fs::write(
+            &overlay,
+            "buckets: [{name: demo, credentials: [{access_key_id: d, secret_access_key: secret-of-d}]}]\n\
+             users: [{name: demo, access_key_id: mine, secret_access_key: secret-of-mine, allowed_buckets: ['*']}]\n",
+        )
+        .unwrap();
+        let cluster = demo.loader().load().unwrap().config.cluster;
+        assert_eq!((cluster.buckets.len(), cluster.users.len()), (1, 1));
+        assert_eq!(cluster.buckets[0].credentials.len(), 1);
+        assert!(words(&demo, "127.0.0.1:1").contains("AWS_SECRET_ACCESS_KEY=secret-of-mine"));
     }
 
     #[test]
@@ -416,7 +493,7 @@ mod tests {
     #[test]
     fn what_is_not_built_is_refused_in_words() {
         let folder = tempfile::tempdir().unwrap();
-        for (nodes, backends) in [(3, 1), (1, 2), (0, 1)] {
+        for (nodes, backends) in [(3, 1), (1, 2)] {
             let asked = DemoArgs {
                 nodes,
                 backends,

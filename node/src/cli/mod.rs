@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use rustix::fs::Mode;
 
-use crate::config::{Loader, Problems};
+use crate::config::{Loaded, Loader, Places, Problems};
 use crate::supervisor::RunError;
 use demo::{Demo, DemoArgs, DemoError};
 use serve::StartError;
@@ -29,9 +29,15 @@ use serve::StartError;
 const REFUSED: u8 = 1;
 const FAILED: u8 = 3;
 
-/// A clustered S3 gateway.
+const EXIT_CODES: &str = "\
+`holdfast -config FILE` is `holdfast serve --config FILE`.
+
+Exit codes: 0 done or stopped in order, 1 refused or not started, 2 wrong command line, 3 a node served and
+could not go on.";
+
+/// A clustered S3 gateway: one S3 endpoint, several storage backends behind it.
 #[derive(Parser)]
-#[command(name = "holdfast", version, about, max_term_width = 100)]
+#[command(name = "holdfast", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -39,7 +45,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Runs a node.
+    /// Runs a node. SIGTERM stops it in order, SIGHUP has it read its configuration again.
     Serve(ConfigFile),
     /// Runs a node on an embedded configuration, to try things out.
     Demo(DemoArgs),
@@ -57,18 +63,30 @@ struct ConfigFile {
     config: PathBuf,
 }
 
+// A file that stands alone or behind the flag of `serve`. No doc comment: clap would show it.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct LookedAt {
+    /// The configuration file.
+    file: Option<PathBuf>,
+    /// The same, as `serve` takes it. `-config FILE` works too.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
 #[derive(Subcommand)]
 enum ConfigCommand {
     /// Names every problem of a configuration, or says ok.
-    Check {
-        /// The configuration file.
-        file: PathBuf,
-    },
-    /// Shows a configuration as it takes effect, without secrets.
-    Print {
-        /// The configuration file.
-        file: PathBuf,
-    },
+    Check(LookedAt),
+    /// Shows a configuration as it takes effect, defaults filled in, secrets left out.
+    Print(LookedAt),
+}
+
+impl LookedAt {
+    /// One of the two is there; the command line demands it.
+    fn path(self) -> PathBuf {
+        self.file.or(self.config).unwrap_or_default()
+    }
 }
 
 /// Why a command did not do what it should.
@@ -97,7 +115,7 @@ impl CommandError {
 pub fn run() -> ExitCode {
     // Whatever this process makes belongs to its user alone.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
-    let arguments = Arguments::parse_from(std::env::args_os().map(with_two_dashes));
+    let arguments = Arguments::parse_from(understood(std::env::args_os()));
     match execute(arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -111,9 +129,12 @@ fn execute(command: Command) -> Result<(), CommandError> {
     match command {
         Command::Serve(ConfigFile { config }) => Ok(serve::serve(config)?),
         Command::Demo(arguments) => demo(&arguments),
-        Command::Config(ConfigCommand::Check { file }) => check(file),
-        Command::Config(ConfigCommand::Print { file }) => {
-            say(Loader::new().file(&file).load()?.effective.to_string().trim_end())
+        Command::Config(ConfigCommand::Check(looked_at)) => {
+            load(looked_at)?;
+            say("ok")
+        }
+        Command::Config(ConfigCommand::Print(looked_at)) => {
+            say(load(looked_at)?.effective.to_string().trim_end())
         }
         Command::Version => say(&format!("holdfast {}", env!("CARGO_PKG_VERSION"))),
     }
@@ -129,7 +150,16 @@ fn told(error: &CommandError) -> String {
     lines.join("\n")
 }
 
-/// The programs that came before write `-config FILE`.
+/// The command line, where the words of the programs that came before are understood: they write
+/// `-config FILE`, and have no command before it.
+fn understood(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut arguments: Vec<_> = arguments.map(with_two_dashes).collect();
+    if arguments.get(1).is_some_and(is_config_flag) {
+        arguments.insert(1, "serve".into());
+    }
+    arguments
+}
+
 fn with_two_dashes(argument: OsString) -> OsString {
     match argument.to_str() {
         Some(text) if text == "-config" || text.starts_with("-config=") => format!("-{text}").into(),
@@ -137,12 +167,20 @@ fn with_two_dashes(argument: OsString) -> OsString {
     }
 }
 
-fn check(file: PathBuf) -> Result<(), CommandError> {
-    let loaded = Loader::new().file(&file).load()?;
-    for warning in &loaded.warnings {
+fn is_config_flag(argument: &OsString) -> bool {
+    argument
+        .to_str()
+        .is_some_and(|text| text == "--config" || text.starts_with("--config="))
+}
+
+/// A whole configuration; its warnings are told, and what it would find on this machine.
+fn load(looked_at: LookedAt) -> Result<Loaded, CommandError> {
+    let loaded = Loader::new().file(&looked_at.path()).load()?;
+    let places = Places::of(&loaded.config.cluster).as_warnings();
+    for warning in loaded.warnings.iter().chain(&places) {
         eprintln!("holdfast: warning: {warning}");
     }
-    say("ok")
+    Ok(loaded)
 }
 
 fn demo(arguments: &DemoArgs) -> Result<(), CommandError> {
@@ -171,19 +209,26 @@ mod tests {
         Arguments::command().debug_assert();
     }
 
+    fn parse(arguments: &[&str]) -> Result<Arguments, clap::Error> {
+        let arguments = std::iter::once("holdfast")
+            .chain(arguments.iter().copied())
+            .map(OsString::from);
+        Arguments::try_parse_from(understood(arguments))
+    }
+
     #[test]
-    fn the_flag_of_earlier_programs_is_understood() {
+    fn the_flag_of_earlier_programs_is_understood_with_and_without_a_command() {
         for given in [
-            &["-config", "a.yaml"][..],
+            &["serve", "-config", "a.yaml"][..],
+            &["serve", "--config", "a.yaml"],
+            &["serve", "-config=a.yaml"],
+            &["serve", "--config=a.yaml"],
+            &["-config", "a.yaml"],
             &["--config", "a.yaml"],
             &["-config=a.yaml"],
             &["--config=a.yaml"],
         ] {
-            let arguments = ["holdfast", "serve"]
-                .iter()
-                .chain(given)
-                .map(|text| with_two_dashes(text.into()));
-            let parsed = Arguments::try_parse_from(arguments).map(|arguments| match arguments.command {
+            let parsed = parse(given).map(|arguments| match arguments.command {
                 Command::Serve(ConfigFile { config }) => Some(config),
                 _ => None,
             });
@@ -192,8 +237,57 @@ mod tests {
     }
 
     #[test]
+    fn a_configuration_is_looked_at_by_its_name_alone_or_behind_the_flag() {
+        for given in [
+            &["config", "check", "a.yaml"][..],
+            &["config", "check", "--config", "a.yaml"],
+            &["config", "check", "-config", "a.yaml"],
+            &["config", "print", "a.yaml"],
+            &["config", "print", "-config=a.yaml"],
+        ] {
+            let parsed = parse(given).map(|arguments| match arguments.command {
+                Command::Config(ConfigCommand::Check(file) | ConfigCommand::Print(file)) => Some(file.path()),
+                _ => None,
+            });
+            assert_eq!(parsed.ok().flatten(), Some(PathBuf::from("a.yaml")), "{given:?}");
+        }
+        for wrong in [
+            &["config", "check"][..],
+            &["config", "check", "a.yaml", "--config", "b.yaml"],
+            &["config", "check", "a.yaml", "b.yaml"],
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
     fn serving_without_a_configuration_is_refused() {
-        assert!(Arguments::try_parse_from(["holdfast", "serve"]).is_err());
-        assert!(Arguments::try_parse_from(["holdfast"]).is_err());
+        for wrong in [&["serve"][..], &[], &["-config"], &["a.yaml"]] {
+            assert!(parse(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn every_command_and_flag_has_a_sentence() {
+        fn look(command: &clap::Command, path: &str) {
+            let path = format!("{path} {}", command.get_name());
+            let told = |help: Option<&clap::builder::StyledStr>| {
+                help.is_some_and(|help| help.to_string().trim().len() > 10)
+            };
+            assert!(told(command.get_about()), "{path}");
+            for argument in command.get_arguments() {
+                assert!(told(argument.get_help()), "{path} {}", argument.get_id());
+            }
+            for below in command.get_subcommands() {
+                look(below, &path);
+            }
+        }
+        let command = Arguments::command();
+        look(&command, "");
+        assert!(
+            command
+                .get_about()
+                .is_some_and(|about| about.to_string().contains("S3 gateway"))
+        );
     }
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::demo::Demo;
 use super::say;
 use crate::assembly::NodeAssembly;
-use crate::config::{Loaded, Loader, Problems};
+use crate::config::{Loaded, Loader, Places, Problems};
+use crate::http::BindError;
 use crate::supervisor::{Process, Reload, RunError, raise_descriptor_limit, run};
 use crate::telemetry::{LogError, Logs, Metrics, MetricsError, RequestLog, report_panics};
 
@@ -33,6 +34,8 @@ pub(super) enum StartError {
     Runtime(io::Error),
     #[error(transparent)]
     Run(#[from] RunError),
+    #[error("{0}; --port chooses another")]
+    DemoPort(BindError),
 }
 
 /// Runs a node on a configuration file.
@@ -45,28 +48,43 @@ pub(super) fn serve(file: PathBuf) -> Result<(), StartError> {
 /// Runs a node on the embedded configuration, and says `ready` on standard output.
 pub(super) fn demo(demo: Demo) -> Result<(), StartError> {
     let loaded = demo.loader().load()?;
-    let welcome = demo.clone();
-    let scheme = if loaded.config.node.server.tls.is_some() {
-        "https"
-    } else {
-        "http"
-    };
+    let welcome = demo.welcome(&loaded);
+    let data = demo.data().to_owned();
     let reload: Reload = Arc::new(move || demo.loader().load());
-    start(loaded, reload, move |address| {
-        eprintln!("{}", welcome.welcome(scheme, address));
+    let ended = start(loaded, reload, move |address| {
+        if let Some(welcome) = welcome {
+            eprintln!("{}", welcome.at(address));
+        }
         if let Err(error) = say("ready") {
             tracing::error!(%error, "nobody can be told that the demo is ready");
         }
-    })
+    });
+    match ended {
+        // On a terminal the line above is that of the key that was pressed.
+        Ok(()) => eprintln!("\nHoldfast has stopped. Its data stays in {}.", data.display()),
+        Err(StartError::Run(RunError::Bind(taken))) => return Err(StartError::DemoPort(taken)),
+        Err(error) => return Err(error),
+    }
+    Ok(())
 }
 
 fn start(loaded: Loaded, reload: Reload, ready: impl FnOnce(SocketAddr) + Send) -> Result<(), StartError> {
+    let mut places = Places::of(&loaded.config.cluster);
+    let warnings: Vec<_> = loaded
+        .warnings
+        .iter()
+        .cloned()
+        .chain(places.warnings.drain(..))
+        .collect();
+    if let Some(problems) = places.problems() {
+        return Err(problems.into());
+    }
     // Dropped last, since dropping it writes the lines that still wait.
     let logs = Logs::start(loaded.config.node.logging)?;
     report_panics();
     raise_descriptor_limit(loaded.config.node.server.max_connections);
     let metrics = Metrics::install()?;
-    for warning in &loaded.warnings {
+    for warning in &warnings {
         tracing::warn!(%warning, "configuration");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()

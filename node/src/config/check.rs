@@ -1,5 +1,7 @@
 //! From merged layers to checked values, collecting every problem on the way.
 
+use std::collections::BTreeMap;
+
 use figment::value::{Dict, Num, Tag, Value as Raw};
 use figment::{Figment, Profile, Provider};
 
@@ -18,6 +20,8 @@ pub(crate) struct Check<'a> {
     environment: Environment<'a>,
     pub(crate) problems: Vec<Problem>,
     pub(crate) warnings: Vec<Warning>,
+    /// The first secret that each layer holds in clear, by the layer's name.
+    pub(crate) secrets: BTreeMap<String, String>,
 }
 
 /// Whether keys below may warn on their own, or their section did so for all of them.
@@ -34,6 +38,7 @@ impl<'a> Check<'a> {
             environment,
             problems: Vec::new(),
             warnings: Vec::new(),
+            secrets: BTreeMap::new(),
         }
     }
 
@@ -213,6 +218,9 @@ impl<'a> Check<'a> {
                 let Some(expanded) = self.expanded(tag, text, path) else {
                     return Value::Invalid;
                 };
+                if matches!(form, Form::Secret) && expanded.is_none() {
+                    self.stands_in_clear(tag, path);
+                }
                 read(form, expanded.as_deref().unwrap_or(text)).map_err(|why| match form {
                     Form::Secret => why,
                     // What a variable holds may be secret; the file's own text is shown instead.
@@ -253,6 +261,14 @@ impl<'a> Check<'a> {
                 }
                 None
             }
+        }
+    }
+
+    fn stands_in_clear(&mut self, tag: Tag, path: &str) {
+        if let Some(layer) = self.layers.get_metadata(tag) {
+            self.secrets
+                .entry(layer.name.to_string())
+                .or_insert_with(|| path.to_owned());
         }
     }
 

@@ -88,9 +88,20 @@ impl fmt::Display for Effective {
     }
 }
 
-/// Keys of features that do not exist are shown only where the file names them.
-fn is_shown(key: &Key, origin: Origin) -> bool {
-    origin == Origin::Given || matches!(key.standing, Standing::Works | Standing::NotBuilt { .. })
+/// Keys of features that do not exist are shown only where the file names them, and those that go with
+/// another key of their section only beside one that does.
+fn is_shown(key: &Key, origin: Origin, section: &Section) -> bool {
+    match key.standing {
+        _ if origin == Origin::Given => true,
+        Standing::Works | Standing::NotBuilt { .. } => true,
+        Standing::GoesWith(_) => section.keys.iter().any(|other| decides(other, section)),
+        Standing::NoEffect(_) | Standing::Gone(_) => false,
+    }
+}
+
+/// Whether this key was given and switches something on.
+fn decides(key: &Key, section: &Section) -> bool {
+    key.standing == Standing::Works && section.gives(key.name)
 }
 
 fn write_section(section: &Section, depth: usize, out: &mut String) -> fmt::Result {
@@ -99,7 +110,7 @@ fn write_section(section: &Section, depth: usize, out: &mut String) -> fmt::Resu
         let Some((value, origin)) = section.values.get(key.name) else {
             continue;
         };
-        if !is_shown(key, *origin) {
+        if !is_shown(key, *origin, section) {
             continue;
         }
         match value {

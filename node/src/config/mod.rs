@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Lives here: what a file may say and what it means. May not: a port, a thread, a folder made; the
-//! only IO is reading the files that a configuration names.
+//! only IO is reading the files that a configuration names, and a look at its folders ([`Places`]).
 //!
 //! Entry points: [`Loader`] reads layers and yields [`Loaded`] or every problem at once; [`Config`]
 //! is what the rest of the process is built from, split into what concerns this node alone and what
@@ -25,6 +25,7 @@ mod forms;
 mod master_key;
 mod nearest;
 mod node;
+mod places;
 mod problem;
 mod reference;
 mod schema;
@@ -51,13 +52,14 @@ pub use node::{
     HttpProtocols, LogFormat, LogLevel, LoggingConfig, MetricsConfig, NodeConfig, RootAnswer, ServerConfig,
     TlsConfig, TlsVersion,
 };
+pub use places::Places;
 pub use problem::{Problem, Problems, Warning};
 pub use reference::reference_page;
 pub use secret::Secret;
 
 use check::Check;
 use expand::{EnvironmentError, process_environment};
-use source::Layer;
+use source::{Exposure, Layer};
 
 /// A whole, checked configuration.
 #[derive(Clone, Debug)]
@@ -91,6 +93,8 @@ pub struct Loaded {
 /// ```
 pub struct Loader {
     layers: Figment,
+    /// Files that everybody on the machine may read, with their permission bits.
+    open: Vec<(String, u32)>,
     problems: Vec<Problem>,
     environment: Variables,
 }
@@ -110,6 +114,7 @@ impl Loader {
     pub fn new() -> Self {
         Self {
             layers: Figment::new(),
+            open: Vec::new(),
             problems: Vec::new(),
             environment: Box::new(process_environment),
         }
@@ -127,9 +132,22 @@ impl Loader {
         self.layer(Layer::text(name, yaml))
     }
 
+    /// As [`file`](Self::file), but the buckets and users that are there stay: those of the file are
+    /// added, and one of the same name takes the place of the one that was there.
+    #[must_use]
+    pub fn overlay(self, path: &Path) -> Self {
+        let layer = Layer::file(path).map(|layer| layer.beside_items_of(&self.layers, &["buckets", "users"]));
+        self.layer(layer)
+    }
+
     fn layer(mut self, layer: Result<Layer, Vec<Problem>>) -> Self {
         match layer {
-            Ok(layer) => self.layers = self.layers.merge(layer),
+            Ok(layer) => {
+                if let Exposure::Open(mode) = layer.exposure() {
+                    self.open.push((layer.name().to_owned(), mode));
+                }
+                self.layers = self.layers.merge(layer);
+            }
             Err(problems) => self.problems.extend(problems),
         }
         self
@@ -154,6 +172,17 @@ impl Loader {
         let mut check = Check::new(&self.layers, self.environment.as_ref());
         let root = check.root(schema::ROOT);
         let (mut problems, mut warnings) = (check.problems, check.warnings);
+        for (layer, mode) in &self.open {
+            if let Some(path) = check.secrets.get(layer) {
+                warnings.push(Warning {
+                    path: path.clone(),
+                    message: format!(
+                        "everybody on this machine may read it (mode {mode:04o} of {layer}): \
+                         chmod it to 0600 or 0640, or take secrets from the environment with ${{VAR}}"
+                    ),
+                });
+            }
+        }
         let (config, found, more) = build::build(&root);
         problems.extend(found);
         warnings.extend(more);

@@ -7,10 +7,11 @@ use std::cell::RefCell;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use figment::value::{Dict, Empty, Map, Tag, Value};
-use figment::{Metadata, Profile, Provider};
+use figment::{Figment, Metadata, Profile, Provider};
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Visitor};
 
 use super::problem::Problem;
@@ -18,20 +19,44 @@ use super::problem::Problem;
 /// Largest file that is read: far above any real configuration, far below what would hurt.
 const MAX_FILE_BYTES: u64 = 4 << 20;
 
+/// Permission bits of others; the group may read, as packages install configurations 0640 root:group.
+const OTHERS: u32 = 0o007;
+
 /// One parsed layer.
 #[derive(Clone)]
 pub(crate) struct Layer {
     name: String,
     dict: Dict,
+    exposure: Exposure,
+}
+
+/// Who may look into a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exposure {
+    /// Its owner, and a group that somebody chose.
+    Kept,
+    /// Everybody on the machine, by these permission bits.
+    Open(u32),
 }
 
 impl Layer {
     /// Reads a file.
     pub(crate) fn file(path: &Path) -> Result<Self, Vec<Problem>> {
         let name = path.display().to_string();
-        let text =
+        let (text, exposure) =
             read(path).map_err(|error| vec![Problem::new("", format!("cannot read {name}: {error}"))])?;
-        Self::text(name, &text)
+        let layer = Self::text(name, &text)?;
+        Ok(Self { exposure, ..layer })
+    }
+
+    /// What it is called in messages.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Who may look into it.
+    pub(crate) fn exposure(&self) -> Exposure {
+        self.exposure
     }
 
     /// Parses YAML that is called `name` in messages.
@@ -64,13 +89,36 @@ impl Layer {
             }
         };
         if problems.is_empty() {
-            return Ok(Self { name, dict });
+            let exposure = Exposure::Kept;
+            return Ok(Self { name, dict, exposure });
         }
         for problem in &mut problems {
             problem.layer = (!problem.path.is_empty()).then(|| name.clone());
         }
         Err(problems)
     }
+
+    /// Adds to each of these lists what the layers below have in it, but for items whose name an item
+    /// of this layer bears. What stands in this layer keeps its place, so that messages find it.
+    pub(crate) fn beside_items_of(mut self, below: &Figment, lists: &[&str]) -> Self {
+        for list in lists {
+            let Some(Value::Array(_, items)) = self.dict.get_mut(*list) else {
+                continue;
+            };
+            let Ok(Value::Array(_, mut kept)) = below.find_value(list) else {
+                continue;
+            };
+            kept.retain(|item| {
+                name_of(item).is_none_or(|name| items.iter().all(|own| name_of(own) != Some(name)))
+            });
+            items.append(&mut kept);
+        }
+        self
+    }
+}
+
+fn name_of(item: &Value) -> Option<&str> {
+    item.as_dict()?.get("name")?.as_str()
 }
 
 impl Provider for Layer {
@@ -83,18 +131,25 @@ impl Provider for Layer {
     }
 }
 
-fn read(path: &Path) -> std::io::Result<String> {
+fn read(path: &Path) -> std::io::Result<(String, Exposure)> {
     let mut text = String::new();
-    File::open(path)?
-        .take(MAX_FILE_BYTES + 1)
-        .read_to_string(&mut text)?;
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    let mode = metadata.mode() & 0o7777;
+    // A pipe is read by whoever it was made for.
+    let exposure = if metadata.is_file() && mode & OTHERS != 0 {
+        Exposure::Open(mode)
+    } else {
+        Exposure::Kept
+    };
+    file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
     if text.len() as u64 > MAX_FILE_BYTES {
         return Err(std::io::Error::new(
             std::io::ErrorKind::FileTooLarge,
             format!("it is larger than {MAX_FILE_BYTES} bytes"),
         ));
     }
-    Ok(text)
+    Ok((text, exposure))
 }
 
 /// A place in the document. Becomes a figment value; what YAML allows and a configuration does not
@@ -217,7 +272,6 @@ impl<'de> Visitor<'de> for Node<'_> {
     reason = "tests fail by panicking"
 )]
 mod tests {
-    use figment::Figment;
     use proptest::prelude::*;
 
     use super::*;

@@ -1,10 +1,12 @@
 //! What one connection is doing, and until when it may go on doing that.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::offers::{Offer, Offers};
 use super::phase::after;
 
 /// Bounds of the times between requests.
@@ -28,6 +30,8 @@ pub(super) enum Multiplexing {
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug)]
 enum Doing {
+    /// Just opened, and nothing came.
+    New(Instant),
     /// Waiting for a request since then.
     Idle(Instant),
     /// Receiving a head since then.
@@ -42,6 +46,10 @@ pub(super) struct Activity {
     doing: Mutex<Doing>,
     patience: Patience,
     multiplexing: Multiplexing,
+    /// The last request was answered without being read to its end.
+    unread: AtomicBool,
+    /// What streams offer; none where there is one request at a time, and the socket tells.
+    offers: Option<Arc<Offers>>,
 }
 
 /// A connection on which nothing is answered.
@@ -65,9 +73,14 @@ impl Activity {
     /// A new connection: it was opened to send a request, so it has as long as a head has.
     pub(super) fn new(patience: Patience, multiplexing: Multiplexing) -> Arc<Self> {
         Arc::new(Self {
-            doing: Mutex::new(Doing::Head(Instant::now())),
+            doing: Mutex::new(Doing::New(Instant::now())),
             patience,
             multiplexing,
+            unread: AtomicBool::new(false),
+            offers: match multiplexing {
+                Multiplexing::None => None,
+                Multiplexing::Streams => Some(Arc::default()),
+            },
         })
     }
 
@@ -77,19 +90,42 @@ impl Activity {
             return;
         }
         let mut doing = self.doing.lock();
-        if let Doing::Idle(_) = *doing {
-            *doing = Doing::Head(Instant::now());
+        match *doing {
+            Doing::New(since) => *doing = Doing::Head(since),
+            Doing::Idle(_) => *doing = Doing::Head(Instant::now()),
+            Doing::Head(_) | Doing::Busy(_) => {}
         }
     }
 
     /// A request begins; it ends when the returned value is dropped.
     pub(super) fn begin(self: &Arc<Self>) -> InFlight {
+        self.unread.store(false, Ordering::Relaxed);
         let mut doing = self.doing.lock();
         *doing = match *doing {
             Doing::Busy(requests) => Doing::Busy(requests + 1),
-            Doing::Idle(_) | Doing::Head(_) => Doing::Busy(1),
+            Doing::New(_) | Doing::Idle(_) | Doing::Head(_) => Doing::Busy(1),
         };
-        InFlight(Arc::clone(self))
+        InFlight {
+            activity: Arc::clone(self),
+            offer: self.offers.as_ref().map(Offers::begin),
+        }
+    }
+
+    /// Since when an answer waits for its client to take of it.
+    pub(super) fn untaken_since(&self) -> Option<Instant> {
+        self.offers.as_ref()?.oldest()
+    }
+
+    /// The request is answered, and its client may still be sending its body.
+    pub(super) fn leave_unread(&self) {
+        self.unread.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the client may still be sending what will never be looked at: a body that was not read,
+    /// or the rest of a head that was refused.
+    pub(super) fn owes_reading(&self) -> bool {
+        let refused_head = || matches!(*self.doing.lock(), Doing::Head(_));
+        self.multiplexing == Multiplexing::None && (self.unread.load(Ordering::Relaxed) || refused_head())
     }
 
     /// Since when the connection is quiet, until when it may be, and what it is overdue for then;
@@ -101,7 +137,7 @@ impl Activity {
                 until: after(since, self.patience.idle),
                 overdue: Overdue::Idle,
             }),
-            Doing::Head(since) => Some(Quiet {
+            Doing::New(since) | Doing::Head(since) => Some(Quiet {
                 since,
                 until: after(since, self.patience.head),
                 overdue: Overdue::Head,
@@ -114,18 +150,37 @@ impl Activity {
     pub(super) fn idle_for(&self) -> Option<Duration> {
         match *self.doing.lock() {
             Doing::Idle(since) => Some(since.elapsed()),
-            Doing::Head(_) | Doing::Busy(_) => None,
+            Doing::New(_) | Doing::Head(_) | Doing::Busy(_) => None,
         }
     }
 }
 
 /// A request that is not answered to its end.
 #[derive(Debug)]
-pub(super) struct InFlight(Arc<Activity>);
+pub(super) struct InFlight {
+    activity: Arc<Activity>,
+    offer: Option<Offer>,
+}
+
+impl InFlight {
+    /// A piece of the answer was handed over.
+    pub(super) fn offered(&self) {
+        if let Some(offer) = &self.offer {
+            offer.made();
+        }
+    }
+
+    /// A piece of the answer is asked for.
+    pub(super) fn asked(&self) {
+        if let Some(offer) = &self.offer {
+            offer.taken();
+        }
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        let mut doing = self.0.doing.lock();
+        let mut doing = self.activity.doing.lock();
         *doing = match *doing {
             Doing::Busy(requests) if requests > 1 => Doing::Busy(requests - 1),
             _ => Doing::Idle(Instant::now()),
@@ -164,6 +219,24 @@ mod tests {
         assert_eq!(overdue(&activity), Some(Overdue::Idle));
         activity.received();
         assert_eq!(overdue(&activity), Some(Overdue::Head));
+    }
+
+    #[test]
+    fn what_was_not_read_is_owed_until_the_next_request() {
+        let activity = Activity::new(PATIENCE, Multiplexing::None);
+        assert!(!activity.owes_reading(), "nothing came");
+        activity.received();
+        assert!(activity.owes_reading(), "a head that never became a request");
+        let request = activity.begin();
+        assert!(!activity.owes_reading());
+        activity.leave_unread();
+        drop(request);
+        assert!(activity.owes_reading());
+        drop(activity.begin());
+        assert!(!activity.owes_reading());
+        let streams = Activity::new(PATIENCE, Multiplexing::Streams);
+        streams.leave_unread();
+        assert!(!streams.owes_reading(), "streams are ended one by one");
     }
 
     #[test]

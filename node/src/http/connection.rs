@@ -3,7 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::activity::{Activity, Multiplexing, Overdue};
@@ -99,9 +99,15 @@ async fn http1<S, IO>(
         .max_header_size(options.max_header_bytes)
         .max_buf_size(READ_BUFFER_BYTES.max(options.max_header_bytes))
         .serve_connection(TokioIo::new(socket), service);
-    attend(connection, &activity, phases, |connection| {
-        connection.graceful_shutdown();
-    })
+    attend(
+        connection,
+        &activity,
+        phases,
+        options.write_timeout,
+        |connection| {
+            connection.graceful_shutdown();
+        },
+    )
     .await;
 }
 
@@ -129,9 +135,15 @@ async fn http2<S, IO>(
         .keep_alive_timeout(HTTP2_PING)
         .max_header_list_size(headers)
         .serve_connection(TokioIo::new(socket), service);
-    attend(connection, &activity, phases, |connection| {
-        connection.graceful_shutdown();
-    })
+    attend(
+        connection,
+        &activity,
+        phases,
+        options.write_timeout,
+        |connection| {
+            connection.graceful_shutdown();
+        },
+    )
     .await;
 }
 
@@ -141,6 +153,23 @@ enum Event<E> {
     Phase,
     Overdue(Overdue),
     GoodbyeTooLong,
+    /// Of an answer nothing was taken.
+    Untaken,
+}
+
+/// Waits until `due`. The timer is only set when it would go off too late: one that goes off early looks
+/// again, which costs nothing compared with setting it anew for every request.
+fn poll_until(mut timer: Pin<&mut Sleep>, due: Instant, context: &mut Context<'_>) -> Poll<()> {
+    if due < timer.deadline() {
+        timer.as_mut().reset(due);
+    }
+    loop {
+        ready!(timer.as_mut().poll(context));
+        if timer.deadline() >= due {
+            return Poll::Ready(());
+        }
+        timer.as_mut().reset(due);
+    }
 }
 
 /// Drives a connection and watches its deadlines and the server's phase.
@@ -148,6 +177,7 @@ async fn attend<C, E>(
     connection: C,
     activity: &Activity,
     mut phases: watch::Receiver<Phase>,
+    write_timeout: Duration,
     goodbye: impl Fn(Pin<&mut C>),
 ) where
     C: Future<Output = Result<(), E>>,
@@ -170,18 +200,16 @@ async fn attend<C, E>(
                     return Poll::Ready(Event::Phase);
                 }
                 // A request that came in while the connection was told to end is answered first.
-                let Some(quiet) = activity.quiet() else {
-                    return Poll::Pending;
+                let (due, event) = match (activity.quiet(), leave_by, activity.untaken_since()) {
+                    (Some(quiet), Some(leave_by), _) => {
+                        (leave_by.max(after(quiet.since, GOODBYE)), Event::GoodbyeTooLong)
+                    }
+                    (Some(quiet), None, _) => (quiet.until, Event::Overdue(quiet.overdue)),
+                    (None, _, Some(since)) => (after(since, write_timeout), Event::Untaken),
+                    (None, _, None) => return Poll::Pending,
                 };
-                let (due, event) = match leave_by {
-                    Some(leave_by) => (leave_by.max(after(quiet.since, GOODBYE)), Event::GoodbyeTooLong),
-                    None => (quiet.until, Event::Overdue(quiet.overdue)),
-                };
-                let due = Instant::from_std(due);
-                if timer.deadline() != due {
-                    timer.as_mut().reset(due);
-                }
-                timer.as_mut().poll(context).map(|()| event)
+                ready!(poll_until(timer.as_mut(), Instant::from_std(due), context));
+                Poll::Ready(event)
             })
             .await
         };
@@ -194,6 +222,10 @@ async fn attend<C, E>(
             }
             // What a head that never became whole was going to say is lost in any case.
             Event::Overdue(Overdue::Head) | Event::GoodbyeTooLong => return,
+            Event::Untaken => {
+                tracing::debug!("a client took nothing of an answer for server.write_timeout");
+                return;
+            }
             Event::Overdue(Overdue::Idle) => {
                 goodbye(connection.as_mut());
                 leave_by.get_or_insert_with(|| after(std::time::Instant::now(), GOODBYE));

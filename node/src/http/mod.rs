@@ -21,6 +21,8 @@ mod answer;
 mod bind;
 mod connection;
 mod health;
+mod linger;
+mod offers;
 mod phase;
 mod request;
 mod routes;

@@ -4,9 +4,11 @@ use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 
+use api::s3::RequestIds;
 use futures_util::FutureExt;
 use http::header::{CONNECTION, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http_body::Body;
 use hyper::body::Incoming;
 
 use super::activity::Activity;
@@ -14,6 +16,7 @@ use super::answer::AnswerBody;
 use super::phase::{Phase, Phases};
 use super::routes::{Routes, s3_error};
 use super::{S3Surface, server::Counters};
+use crate::telemetry::for_request;
 
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
@@ -23,6 +26,7 @@ pub(super) struct Shared<S> {
     pub(super) routes: Routes,
     pub(super) phases: Phases,
     pub(super) counters: Counters,
+    pub(super) ids: RequestIds,
 }
 
 /// Counts a request as running until it is dropped.
@@ -41,43 +45,62 @@ impl Drop for Counted {
     }
 }
 
+/// Who answered a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answered {
+    /// The listener, which reads no body.
+    ByListener,
+    /// The surface, which ends the connection where it has left a body unread.
+    BySurface,
+    /// The listener in the place of a handler that panicked.
+    AfterPanic,
+}
+
 /// Answers one request.
 pub(super) async fn answer<S: S3Surface>(
     shared: Arc<Shared<S>>,
     activity: Arc<Activity>,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Result<Response<AnswerBody<S::Body>>, Infallible> {
     let in_flight = activity.begin();
     let version = request.version();
     // Where a length stood beside it hyper has removed the length, and nobody can say any more what
     // a proxy in front made of the two. RFC 9112, section 6.3: such a connection ends.
     let ambiguous = request.headers().contains_key(TRANSFER_ENCODING);
-    let mut panicked = false;
-    let mut response = match shared.routes.answer(&request) {
-        Some(own) => own.map(|body| AnswerBody::own(body, in_flight)),
-        None => match shared.surface.get() {
-            None => s3_error(StatusCode::SERVICE_UNAVAILABLE).map(|body| AnswerBody::own(body, in_flight)),
-            Some(surface) => {
-                let counted = Counted::new(shared.counters.in_flight(request.method()));
-                // The handler's state is thrown away with it, and the connection after it.
-                match AssertUnwindSafe(async { surface.call(request).await })
-                    .catch_unwind()
-                    .await
-                {
-                    Ok(Ok(response)) => response.map(|body| AnswerBody::surface(body, in_flight, counted)),
-                    Ok(Err(never)) => match never {},
-                    Err(_) => {
-                        panicked = true;
-                        s3_error(StatusCode::INTERNAL_SERVER_ERROR)
-                            .map(|body| AnswerBody::own(body, in_flight))
-                    }
+    let has_body = !request.body().is_end_stream();
+    let mut answered = Answered::ByListener;
+    let mut response = match (shared.routes.answer(&request), shared.surface.get()) {
+        (Some(own), _) => own.map(|body| AnswerBody::own(body, in_flight)),
+        (None, None) => s3_error(StatusCode::SERVICE_UNAVAILABLE, shared.ids.next())
+            .map(|body| AnswerBody::own(body, in_flight)),
+        (None, Some(surface)) => {
+            let counted = Counted::new(shared.counters.in_flight(request.method()));
+            let id = shared.ids.next();
+            request.extensions_mut().insert(id);
+            // The handler's state is thrown away with it, and the connection after it.
+            match AssertUnwindSafe(for_request(id, async { surface.call(request).await }))
+                .catch_unwind()
+                .await
+            {
+                Ok(Ok(response)) => {
+                    answered = Answered::BySurface;
+                    response.map(|body| AnswerBody::surface(body, in_flight, counted, id))
+                }
+                Ok(Err(never)) => match never {},
+                Err(_) => {
+                    answered = Answered::AfterPanic;
+                    s3_error(StatusCode::INTERNAL_SERVER_ERROR, id)
+                        .map(|body| AnswerBody::own(body, in_flight))
                 }
             }
-        },
+        }
     };
+    if has_body && (answered != Answered::BySurface || response.headers().get(CONNECTION) == Some(&CLOSE)) {
+        activity.leave_unread();
+    }
     let leaving = shared.phases.current() != Phase::Serving;
     // HTTP/2 has no such header; there a connection ends by GOAWAY.
-    if (ambiguous || panicked || leaving) && version <= Version::HTTP_11 {
+    if (ambiguous || answered == Answered::AfterPanic || leaving) && version <= Version::HTTP_11 {
         response.headers_mut().insert(CONNECTION, CLOSE);
     }
     Ok(response)

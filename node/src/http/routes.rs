@@ -4,9 +4,10 @@ use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::sync::Arc;
 
+use api::port::RequestId;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, RETRY_AFTER};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::Service;
@@ -15,6 +16,8 @@ use super::health::Health;
 use crate::config::{Config, RootAnswer};
 use crate::lifecycle::Readiness;
 use crate::telemetry::Metrics;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 
 /// What a listener answers itself.
 #[derive(Clone)]
@@ -163,22 +166,22 @@ fn answer(status: StatusCode, content: HeaderValue, body: Bytes) -> Response<Ful
 }
 
 /// Answers S3 requests that come before the node can serve, and those whose handler failed.
-pub(super) fn s3_error(status: StatusCode) -> Response<Full<Bytes>> {
-    let body = match status {
-        StatusCode::SERVICE_UNAVAILABLE => {
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>ServiceUnavailable</Code>\
-             <Message>The node is starting. Please try again.</Message></Error>"
-        }
-        _ => {
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>InternalError</Code>\
-             <Message>We encountered an internal error. Please try again.</Message></Error>"
-        }
+pub(super) fn s3_error(status: StatusCode, id: RequestId) -> Response<Full<Bytes>> {
+    let (code, message) = match status {
+        StatusCode::SERVICE_UNAVAILABLE => ("ServiceUnavailable", "The node is starting. Please try again."),
+        _ => (
+            "InternalError",
+            "We encountered an internal error. Please try again.",
+        ),
     };
-    let mut response = answer(
-        status,
-        HeaderValue::from_static("application/xml"),
-        Bytes::from_static(body.as_bytes()),
+    let body = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message>\
+         <RequestId>{id}</RequestId></Error>"
     );
+    let mut response = answer(status, HeaderValue::from_static("application/xml"), body.into());
+    if let Ok(id) = HeaderValue::try_from(id.to_string()) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response
             .headers_mut()

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use api::s3::RequestIds;
 use http::Method;
 use metrics::{Counter, Gauge};
 use tokio::net::TcpStream;
@@ -103,6 +104,7 @@ impl<S: S3Surface> Server<S> {
             routes,
             phases: Phases::new(),
             counters: Counters::new(),
+            ids: RequestIds::new(),
         });
         let (count, remaining) = watch::channel(0);
         let accepting = tokio::spawn(

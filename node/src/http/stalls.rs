@@ -1,15 +1,17 @@
-//! A socket that reports what arrives and fails when its peer takes nothing for too long.
+//! A socket that reports what arrives, fails when its peer takes nothing for too long, and reads on
+//! before it is closed where its peer may still be sending.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::activity::Activity;
+use super::linger::{BOUNDS, Linger};
 
 /// Wraps the socket of one connection.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub(super) struct Watched<S> {
     /// one and those that do have many.
     timer: Option<Pin<Box<Sleep>>>,
     waiting: bool,
+    /// Begins once our side has ended.
+    linger: Option<Linger>,
 }
 
 impl<S> Watched<S> {
@@ -31,6 +35,7 @@ impl<S> Watched<S> {
             limit,
             timer: None,
             waiting: false,
+            linger: None,
         }
     }
 
@@ -71,7 +76,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -87,8 +92,16 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let result = Pin::new(&mut self.socket).poll_shutdown(context);
-        self.bounded(context, result)
+        if self.linger.is_none() {
+            let result = Pin::new(&mut self.socket).poll_shutdown(context);
+            ready!(self.bounded(context, result))?;
+            if !self.activity.owes_reading() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let Self { linger, socket, .. } = &mut *self;
+        let linger = linger.get_or_insert_with(|| Linger::new(BOUNDS));
+        linger.poll(socket, context).map(Ok)
     }
 
     fn poll_write_vectored(

@@ -1,6 +1,6 @@
 //! Users and credentials of the configuration: who an access key is, and what it may use. Pure.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use api::port::{Credential, SecretKey};
@@ -12,6 +12,8 @@ use crate::objects::{AccessPolicy, CreateBuckets};
 #[derive(Debug)]
 pub struct Grants {
     by_key: HashMap<String, Grant>,
+    /// The names of the buckets that the configuration has.
+    configured: HashSet<String>,
 }
 
 #[derive(Debug)]
@@ -44,7 +46,14 @@ impl Grants {
                 by_key.insert(key.access_key_id.clone(), grant);
             }
         }
-        Self { by_key }
+        let configured = settings
+            .buckets
+            .iter()
+            .map(|bucket| bucket.name.as_str().to_owned());
+        Self {
+            by_key,
+            configured: configured.collect(),
+        }
     }
 }
 
@@ -79,6 +88,10 @@ impl AccessPolicy for Grants {
             Some(BucketCreation::Allowed) => CreateBuckets::Allowed,
             Some(BucketCreation::Denied) | None => CreateBuckets::Denied,
         }
+    }
+
+    fn is_configured(&self, bucket: &str) -> bool {
+        self.configured.contains(bucket)
     }
 }
 
@@ -178,6 +191,21 @@ users:
         ] {
             assert_eq!(grants.create_buckets(key), expected, "{key}");
         }
+    }
+
+    #[test]
+    fn buckets_of_the_configuration_are_known_by_name() {
+        let grants = grants();
+        assert!(
+            ["photos", "music"]
+                .iter()
+                .all(|bucket| grants.is_configured(bucket))
+        );
+        assert!(
+            !["films", "photo", "*", ""]
+                .iter()
+                .any(|bucket| grants.is_configured(bucket))
+        );
     }
 
     #[test]

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use super::per_backend::PerBackend;
 use super::{JobError, Shared, millis, next_turn, now};
 use crate::replicas::AttachedBackend;
+use crate::telemetry::names;
 
 /// Results of completed uploads that are forgotten in one step.
 const EXPIRE_STEP: u32 = 100;
@@ -129,6 +130,8 @@ impl Shared {
                 Err(error) => JobError::Backend(error).report("collect"),
             }
         }
+        processed("success", rows.len());
+        processed("retry", batch.len() - rows.len());
         if !rows.is_empty() {
             self.confirm(attached, rows).await?;
         }
@@ -136,7 +139,6 @@ impl Shared {
     }
 
     async fn confirm(&self, attached: &AttachedBackend, rows: Vec<GarbageRow>) -> Result<(), JobError> {
-        metrics::counter!("s3o_garbage_deleted_total").increment(rows.len() as u64);
         let confirm = ConfirmDeleted {
             backend: attached.id,
             rows,
@@ -197,6 +199,12 @@ impl Shared {
                 outcome,
             }),
         }
+    }
+}
+
+fn processed(status: &'static str, count: usize) {
+    if count > 0 {
+        metrics::counter!(names::CLEANUP_QUEUE_PROCESSED, "status" => status).increment(count as u64);
     }
 }
 

@@ -32,6 +32,9 @@ pub(crate) trait AccessPolicy: std::fmt::Debug + Send + Sync + 'static {
 
     /// Whether the access key's user may create buckets.
     fn create_buckets(&self, access_key: &str) -> CreateBuckets;
+
+    /// Whether the configuration has a bucket of this name, which then only the operator removes.
+    fn is_configured(&self, bucket: &str) -> bool;
 }
 
 /// A bucket that the caller may use.
@@ -71,6 +74,24 @@ pub(crate) fn usable_bucket(
     Ok(UsableBucket { id, record })
 }
 
+/// The bucket, if the caller may delete it: it owns it, and the configuration does not name it. Being
+/// allowed to use a bucket is not being allowed to take it away from all others who are.
+///
+/// # Errors
+/// [`Error::AccessDenied`] where somebody else owns the bucket.
+pub(crate) fn owned_bucket(
+    policy: &dyn AccessPolicy,
+    caller: &Caller,
+    usable: UsableBucket,
+) -> Result<UsableBucket, Error> {
+    let owned = usable.record.owner.as_str() == &**caller.user();
+    if owned && !policy.is_configured(usable.record.name.as_str()) {
+        Ok(usable)
+    } else {
+        Err(Error::AccessDenied)
+    }
+}
+
 impl Gateway {
     /// The bucket, if the caller may use it; its name is handed back. See [`usable_bucket`].
     pub(super) async fn usable(
@@ -94,5 +115,176 @@ fn missing(policy: &dyn AccessPolicy, caller: &Caller, bucket: &BucketName) -> E
         Error::NoSuchBucket
     } else {
         Error::AccessDenied
+    }
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+mod tests {
+    use api::port::SecretKey;
+    use bytes::Bytes;
+    use raft_machine::MemoryTables;
+    use raft_types::keys::{BucketKey, BucketNameKey, TableKey};
+    use raft_types::records::{BucketNameRecord, Versioning};
+    use raft_types::{MillisUtc, PrincipalName, Record};
+
+    use super::*;
+    use crate::config::{ClusterSettings, Loader, OPERATOR};
+    use crate::identity_access::Grants;
+
+    const CONFIGURATION: &str = "
+backends: [{name: disk, path: /srv/holdfast}]
+buckets:
+  - {name: photos, credentials: [{access_key_id: photos-key, secret_access_key: secret-of-photos}]}
+  - {name: taken, credentials: []}
+users:
+  - {name: admin, access_key: admin-key, secret_key: secret-of-admin, allowed_buckets: ['*']}
+  - {name: maker, access_key: maker-key, secret_key: secret-of-maker, create_buckets: true}
+  - {name: guest, access_key: guest-key, secret_key: secret-of-guest, allowed_buckets: [makers-own, absent]}
+";
+
+    fn settings() -> ClusterSettings {
+        Loader::new()
+            .text("test", CONFIGURATION)
+            .load()
+            .unwrap()
+            .config
+            .cluster
+    }
+
+    fn tables(buckets: &[(&str, &str)]) -> MemoryTables {
+        let mut tables = MemoryTables::new();
+        for (number, (name, owner)) in (1..).zip(buckets) {
+            let (id, name) = (BucketId(number), raft_types::BucketName::new(*name).unwrap());
+            let record = BucketRecord {
+                name: name.clone(),
+                owner: PrincipalName::new(*owner).unwrap(),
+                created: MillisUtc(1),
+                versioning: Versioning::Off,
+                key_version: None,
+            };
+            let row = |key: Bytes, value: Bytes| (key, Some(value));
+            tables.write([
+                row(
+                    BucketNameKey { name }.to_bytes(),
+                    BucketNameRecord { bucket: id }.encode(),
+                ),
+                row(BucketKey { bucket: id }.to_bytes(), record.encode()),
+            ]);
+        }
+        tables
+    }
+
+    fn caller(access_key: &str, user: &str) -> Caller {
+        Caller::verified(Arc::new(Credential {
+            access_key: access_key.into(),
+            user: user.into(),
+            secret: SecretKey::new("secret".to_owned()),
+        }))
+    }
+
+    /// Buckets of the configuration, of a user, and of one user that the configuration names by now.
+    const BUCKETS: [(&str, &str); 4] = [
+        ("photos", OPERATOR),
+        ("makers-own", "maker"),
+        ("admins-own", "admin"),
+        ("taken", "maker"),
+    ];
+
+    fn owned(
+        policy: &dyn AccessPolicy,
+        tables: &impl ReadTables,
+        caller: &Caller,
+        bucket: &BucketName,
+    ) -> Result<UsableBucket, Error> {
+        owned_bucket(policy, caller, usable_bucket(policy, tables, caller, bucket)?)
+    }
+
+    #[test]
+    fn only_its_owner_deletes_a_bucket_and_nobody_one_of_the_configuration() {
+        let (grants, tables) = (Grants::of(&settings()), tables(&BUCKETS));
+        let delete = |key, user, bucket| {
+            owned(
+                &grants,
+                &tables,
+                &caller(key, user),
+                &BucketName::new(bucket).unwrap(),
+            )
+            .map(|owned| owned.record.name.as_str().to_owned())
+        };
+        for (key, user, own) in [
+            ("maker-key", "maker", "makers-own"),
+            ("admin-key", "admin", "admins-own"),
+        ] {
+            for (bucket, _) in BUCKETS {
+                let expected = if bucket == own {
+                    Ok(own.to_owned())
+                } else {
+                    Err(Error::AccessDenied)
+                };
+                assert_eq!(delete(key, user, bucket), expected, "{user} {bucket}");
+            }
+        }
+        for (key, user) in [
+            ("photos-key", "photos-key"),
+            ("guest-key", "guest"),
+            ("unknown", "maker "),
+        ] {
+            for (bucket, _) in BUCKETS {
+                assert_eq!(
+                    delete(key, user, bucket),
+                    Err(Error::AccessDenied),
+                    "{user} {bucket}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn that_there_is_no_bucket_is_told_to_those_who_could_use_it() {
+        let (grants, tables) = (Grants::of(&settings()), tables(&BUCKETS));
+        let absent = BucketName::new("absent").unwrap();
+        for (key, user, error) in [
+            ("admin-key", "admin", Error::NoSuchBucket),
+            ("guest-key", "guest", Error::NoSuchBucket),
+            ("maker-key", "maker", Error::AccessDenied),
+            ("photos-key", "photos-key", Error::AccessDenied),
+        ] {
+            let caller = caller(key, user);
+            assert_eq!(
+                owned(&grants, &tables, &caller, &absent).err(),
+                Some(error.clone())
+            );
+            assert_eq!(
+                usable_bucket(&grants, &tables, &caller, &absent).err(),
+                Some(error)
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_granted_is_used_whoever_owns_it_and_nothing_else() {
+        let (grants, tables) = (Grants::of(&settings()), tables(&BUCKETS));
+        for (key, user, usable) in [
+            (
+                "admin-key",
+                "admin",
+                &["photos", "makers-own", "admins-own", "taken"][..],
+            ),
+            ("maker-key", "maker", &["makers-own", "taken"]),
+            ("guest-key", "guest", &["makers-own"]),
+            ("photos-key", "photos-key", &["photos"]),
+        ] {
+            let caller = caller(key, user);
+            for (bucket, _) in BUCKETS {
+                let found = usable_bucket(&grants, &tables, &caller, &BucketName::new(bucket).unwrap());
+                assert_eq!(found.is_ok(), usable.contains(&bucket), "{user} {bucket}");
+            }
+        }
     }
 }

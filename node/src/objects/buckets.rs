@@ -7,7 +7,7 @@ use raft_machine::queries;
 use raft_types::commands::{self, DeleteBucket};
 use raft_types::{Command, Outcome, PrincipalName, Rejection};
 
-use super::access::{CreateBuckets, UsableBucket, may_use};
+use super::access::{CreateBuckets, UsableBucket, may_use, owned_bucket};
 use super::errors::{execute_failed, rejected, state_fault, unexpected};
 use super::gateway::Gateway;
 use super::translate;
@@ -113,7 +113,8 @@ impl Gateway {
         caller: Caller,
         bucket: BucketName,
     ) -> Result<(), Error> {
-        let (_, UsableBucket { id, .. }) = self.usable(&view, &caller, bucket).await?;
+        let (_, usable) = self.usable(&view, &caller, bucket).await?;
+        let UsableBucket { id, .. } = owned_bucket(&*self.policy(), &caller, usable)?;
         drop(view);
         let command = Command::DeleteBucket(DeleteBucket { bucket: id });
         match self

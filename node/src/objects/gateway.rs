@@ -1,6 +1,7 @@
 //! The surface's view of this node: one method per use case, each in the file of its subject.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use api::port::{
     BucketInfo, BucketList, BucketName, ByteRange, Caller, CompleteUpload, CompletedObject, CreateBucket,
@@ -25,6 +26,8 @@ pub(crate) struct ObjectLimits {
     pub(crate) max_object_size: u64,
     /// Copies of every blob.
     pub(crate) copies: usize,
+    /// How long the result of a completed upload is kept for repetitions.
+    pub(crate) completed_retention: Duration,
     /// Names that no bucket may bear, because the listener answers such paths itself.
     pub(crate) reserved_buckets: Vec<String>,
 }

@@ -31,6 +31,7 @@ mod read;
 )]
 mod tests;
 mod translate;
+mod upload_id;
 
 pub(crate) use access::{AccessPolicy, CreateBuckets};
 #[cfg(test)]

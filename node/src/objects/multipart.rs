@@ -1,5 +1,7 @@
 //! Multipart uploads.
 
+use std::time::SystemTime;
+
 use api::port::{
     Caller, ChecksumType, CompleteUpload, CompletedObject, CreateUpload, CreatedUpload, ETag, Encryption,
     Error, ListParts, ListUploads, ObjectChecksum, PartInfo, PartNumber, PartPage, StoredPart, UploadCursor,
@@ -19,7 +21,7 @@ use super::errors::{execute_failed, rejected, state_fault, unexpected};
 use super::gateway::Gateway;
 use super::list::{bytes_of, text};
 use super::put::{BodyOf, decide_early};
-use super::translate;
+use super::{translate, upload_id};
 use crate::metadata::RequestView;
 use crate::replicas::WrittenBody;
 
@@ -62,12 +64,10 @@ impl Gateway {
         let UsableBucket { id, record } = bucket;
         let backends = backends.iter().map(|backend| backend.id).collect();
         drop(view);
-        let mut upload = [0; 16];
-        getrandom::fill(&mut upload).map_err(|error| {
+        let upload = upload_id::draw(SystemTime::now()).map_err(|error| {
             tracing::error!(%error, "no randomness for an upload id");
             Error::Internal
         })?;
-        let upload = raft_types::UploadId(upload);
         let (algorithm, scope) = match request.checksum {
             Some((algorithm, kind)) => (Some(translate::algorithm(algorithm)), translate::scope(kind)),
             None => (None, translate::scope(ChecksumType::Composite)),
@@ -314,6 +314,7 @@ impl Gateway {
                 .map(|c| translate::checksum(&c.checksum, c.kind))
                 .collect(),
             conditions: translate::conditions(&request.conditions),
+            kept_millis: u64::try_from(self.parts.limits.completed_retention.as_millis()).unwrap_or(u64::MAX),
         }));
         let committed = match commit(&self.parts.metadata, command, Vec::new())
             .await

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use node_backend::{ByteRange, Class, GetOptions, ReadBody};
 use node_crypto::frame::Decoder;
+use node_crypto::keys;
 use raft_types::address::{AttemptAddress, PhysicalKey};
 use raft_types::ids::{BlobId, ClusterId, Incarnation, IncarnationCounter};
 use raft_types::records::{Replica, ReplicaState};
@@ -12,6 +13,7 @@ use tokio::sync::mpsc;
 
 use super::attached::{AttachedBackend, Backends};
 use super::pieces::{OpenError, PieceOpener, PieceRead};
+use crate::telemetry::sealing::{self, SealingFailure, SealingOperation};
 
 /// Replicas in doubt that wait to be reported. More at once than this are a failing backend or node,
 /// which reports of single replicas would not describe any better.
@@ -123,7 +125,10 @@ impl BlobReader {
         opener: PieceOpener<'_>,
         order: impl FnOnce(&mut Vec<Replica>),
     ) -> Result<PieceStream, OpenError> {
-        let decoder = opener.decoder(&piece)?;
+        let decoder = opener
+            .decoder(&piece)
+            .inspect_err(|error| tell_unopened(&piece, error))?;
+        tell_opened(&piece);
         let mut untried = piece.replicas.clone();
         order(&mut untried);
         untried.reverse();
@@ -276,10 +281,47 @@ impl PieceStream {
                 false
             }
         };
+        if let ReplicaError::Damaged(_) = &error {
+            sealing::wrong_read();
+            if let Some(operation) = opening(&self.piece) {
+                operation.failed(SealingFailure::Damaged);
+            }
+        }
         // Of one that is suspect or being removed the state knows already.
         if in_doubt && replica.state == ReplicaState::Present {
             self.reader.suspect(self.piece.blob, address);
         }
         self.last = Some(error);
+    }
+}
+
+/// How a piece is opened, if it is sealed.
+fn opening(piece: &PieceRead) -> Option<SealingOperation> {
+    piece.content.frame.sealing.as_ref()?;
+    let whole = piece.range == (0..piece.content.size);
+    Some(if whole {
+        SealingOperation::Decrypt
+    } else {
+        SealingOperation::DecryptRange
+    })
+}
+
+fn tell_opened(piece: &PieceRead) {
+    sealing::verifying_read();
+    if let Some(operation) = opening(piece) {
+        operation.done();
+    }
+}
+
+fn tell_unopened(piece: &PieceRead, error: &OpenError) {
+    if let OpenError::UnknownKey { .. }
+    | OpenError::Key(
+        keys::Error::UnknownKey(_) | keys::Error::UnknownVersion(_) | keys::Error::Locked { .. },
+    ) = error
+    {
+        sealing::unknown_key();
+    }
+    if let Some(operation) = opening(piece) {
+        operation.failed(SealingFailure::DataKey);
     }
 }

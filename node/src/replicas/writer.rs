@@ -19,6 +19,7 @@ use super::attached::AttachedBackend;
 use super::epoch::{Epochs, EpochsError};
 use super::fanout::{Destination, FanOut, Finished};
 use super::ticket::Ticket;
+use crate::telemetry::sealing::{SealingFailure, SealingOperation};
 
 /// A blob of at most so many stored bytes is sealed in memory and stored in one call: for a small
 /// object the hand-over of pieces between tasks would cost more than the bytes. Also what one such
@@ -152,7 +153,9 @@ impl BlobWriter {
             )
             .map_err(|error| internal(blob, &error))?;
             let bucket = node_crypto::BucketId(facts.bucket.0);
-            let sealer = encryption.sealer(bucket, crypto_blob, self.chunk)?;
+            let sealer = encryption
+                .sealer(bucket, crypto_blob, self.chunk)
+                .inspect_err(|_| SealingOperation::Encrypt.failed(SealingFailure::NoKey))?;
             let stored = Layout::new(self.chunk, size)
                 .map_err(|error| internal(blob, &error))?
                 .stored_len(plan.footer_len());
@@ -337,6 +340,9 @@ impl Ending {
             stored_len,
             crc64_nvme,
         } = encoder.finish(results).map_err(|error| internal(blob, &error))?;
+        if frame.sealing.is_some() {
+            SealingOperation::Encrypt.done();
+        }
         let finished = match sink {
             Sink::Memory {
                 mut bytes,

@@ -20,10 +20,10 @@ use tokio::time::interval;
 use crate::config::{Loaded, Problems};
 use crate::http::tls::{ReloadableTls, TlsError};
 use crate::http::{BindError, Drained, Health, Listener, NoSurface, Routes, Server, ServerOptions, bind};
-use crate::lifecycle::{Assemble, AssembleError, Assembled, Failure};
+use crate::lifecycle::{Assemble, AssembleError, Assembled, Failure, chain};
 use crate::telemetry::{Logs, Metrics, UPKEEP};
-use announce::Announcer;
-use running::Running;
+use announce::{Announcer, Repeated};
+use running::{Running, STOP_LIMIT};
 pub(crate) use signals::Signals;
 
 pub use limits::raise_descriptor_limit;
@@ -90,6 +90,9 @@ pub(crate) async fn run_with<A: Assemble>(
     } = process;
     let node = loaded.config.node.clone();
 
+    let _alive = Repeated::alive();
+    let starting = Repeated::starting();
+
     // Everything that can be refused is refused before the first connection is accepted.
     let tls = node
         .server
@@ -113,18 +116,20 @@ pub(crate) async fn run_with<A: Assemble>(
     let _upkeep = Upkeep::start(metrics);
     tracing::info!(%address, tls = tls.is_some(), node = %node.name, version = env!("CARGO_PKG_VERSION"), "starting");
 
+    let announcer = Announcer;
     let assembled = tokio::select! {
         assembled = assembly.assemble(loaded.config.clone()) => assembled.map_err(RunError::Assemble)?,
         () = signals.stop() => {
+            announcer.stopping(STOP_LIMIT);
             tracing::info!("stopped before the node had started");
             return Ok(());
         }
     };
+    drop(starting);
     let Assembled { s3, lifecycle } = assembled;
     // Set here and nowhere else, so it was empty.
     let _ = surface.set(s3);
     health.assembled(Arc::clone(&lifecycle));
-    let announcer = Announcer;
     announcer.ready();
     tracing::info!(%address, "serving");
     ready(address);
@@ -143,9 +148,10 @@ pub(crate) async fn run_with<A: Assemble>(
         .map_err(RunError::Failed)?;
 
     health.stopping();
-    announcer.stopping();
+    let phases = [node.server.shutdown_delay, node.server.drain_timeout, STOP_LIMIT];
+    announcer.stopping(phases.iter().sum());
     server.leave();
-    tracing::info!(delay = ?node.server.shutdown_delay, "stopping");
+    tracing::info!(delay_s = node.server.shutdown_delay.as_secs_f64(), "stopping");
     running.leave(&mut signals, node.server.shutdown_delay).await;
     tokio::select! {
         drained = server.drain(node.server.drain_timeout) => if let Drained::Cut(connections) = drained {
@@ -188,20 +194,4 @@ impl Drop for Upkeep {
     fn drop(&mut self) {
         self.0.abort();
     }
-}
-
-/// An error with its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // Many errors repeat the words of their cause.
-        let words = error.to_string();
-        if !text.ends_with(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        cause = error.source();
-    }
-    text
 }

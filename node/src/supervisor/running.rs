@@ -17,7 +17,7 @@ use crate::telemetry::{Logs, names};
 const PREPARE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Longest time that a node may take to end in order. What it does then only saves work later.
-const STOP_LIMIT: Duration = Duration::from_secs(30);
+pub(super) const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 /// A node that serves.
 pub(super) struct Running<'a> {

@@ -428,15 +428,3 @@ async fn a_broken_file_and_refused_settings_leave_the_process_as_it_was() {
     assert_eq!(refusing.taken(), ["assemble", "reconfigure", "prepare", "stop"]);
     assert_eq!(*refusing.0.users.lock(), 0);
 }
-
-#[test]
-fn causes_are_told_once() {
-    #[derive(Debug, thiserror::Error)]
-    #[error("outer: {0}")]
-    struct Outer(#[source] io::Error);
-    #[derive(Debug, thiserror::Error)]
-    #[error("outermost")]
-    struct Outermost(#[source] Outer);
-    let error = Outermost(Outer(io::Error::other("inner")));
-    assert_eq!(chain(&error), "outermost: outer: inner");
-}

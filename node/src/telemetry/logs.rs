@@ -1,17 +1,23 @@
 //! The log of the process.
 
+use std::fmt::Result as FmtResult;
 use std::io;
 
 use serde_json::json;
-use tracing::Level;
 use tracing::level_filters::LevelFilter;
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt};
 
+use super::current::current_request;
 use super::lines::{LineWriter, Lines};
+use super::requests::ACCESS;
 use crate::config::{LogFormat, LogLevel, LoggingConfig};
 
 /// Where our own lines come from. All others are kept to warnings: at finer levels libraries repeat
@@ -88,12 +94,50 @@ fn filter(level: LogLevel) -> Targets {
 
 fn layer(format: LogFormat, lines: Lines) -> Box<dyn Layer<Registry> + Send + Sync> {
     match format {
-        LogFormat::Json => fmt::layer().json().flatten_event(true).with_writer(lines).boxed(),
+        LogFormat::Json => fmt::layer()
+            .json()
+            .flatten_event(true)
+            .map_event_format(|inner| WithRequest { inner, format })
+            .with_writer(lines)
+            .boxed(),
         LogFormat::Text => fmt::layer()
             .with_ansi(false)
             .with_target(false)
+            .map_event_format(|inner| WithRequest { inner, format })
             .with_writer(lines)
             .boxed(),
+    }
+}
+
+/// Adds the id of the request that is running.
+struct WithRequest<F> {
+    inner: F,
+    format: LogFormat,
+}
+
+impl<S, N, F> FormatEvent<S, N> for WithRequest<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> FmtResult {
+        // The line of the request itself names it, whoever writes it.
+        let names_it = event.metadata().target() == ACCESS;
+        let Some(id) = current_request().filter(|_| !names_it) else {
+            return self.inner.format_event(context, writer, event);
+        };
+        let mut line = String::new();
+        self.inner.format_event(context, Writer::new(&mut line), event)?;
+        match (self.format, line.strip_prefix('{')) {
+            (LogFormat::Json, Some(rest)) => write!(writer, "{{\"request_id\":\"{id}\",{rest}"),
+            _ => writeln!(writer, "{} request_id={id}", line.trim_end()),
+        }
     }
 }
 
@@ -119,9 +163,11 @@ mod tests {
     use std::io::Write;
     use std::sync::Arc;
 
+    use api::port::RequestId;
     use parking_lot::Mutex;
 
     use super::*;
+    use crate::telemetry::current::step_of_request;
 
     #[derive(Clone, Default)]
     struct Sink(Arc<Mutex<Vec<u8>>>);
@@ -165,6 +211,38 @@ mod tests {
         assert_eq!(line["request_id"], "00FF");
         assert_eq!(line["note"], "a \"quoted\"\nline");
         assert!(line["timestamp"].as_str().unwrap().ends_with('Z'));
+    }
+
+    #[test]
+    fn a_line_that_is_written_for_a_request_bears_its_id_once() {
+        let say = || {
+            tracing::warn!(replica = 7, "a replica could not be read");
+            tracing::info!(target: ACCESS, request_id = "00FF", "request");
+        };
+        let id = RequestId::new(0xA11CE);
+        let text = written(LogFormat::Json, LogLevel::Info, || step_of_request(id, say));
+        let lines: Vec<serde_json::Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(lines[0]["request_id"], "00000000000A11CE");
+        assert_eq!(
+            (&lines[0]["replica"], &lines[0]["level"]),
+            (&7.into(), &"WARN".into())
+        );
+        assert_eq!(lines[1]["request_id"], "00FF");
+        assert_eq!(text.matches("request_id").count(), 2, "{text}");
+
+        let text = written(LogFormat::Text, LogLevel::Info, || step_of_request(id, say));
+        let ends: Vec<_> = text.lines().filter_map(|line| line.rsplit(' ').next()).collect();
+        assert_eq!(
+            ends,
+            ["request_id=00000000000A11CE", "request_id=\"00FF\""],
+            "{text}"
+        );
+
+        let text = written(LogFormat::Json, LogLevel::Info, || tracing::info!("nobody asked"));
+        assert!(!text.contains("request_id"), "{text}");
     }
 
     #[test]

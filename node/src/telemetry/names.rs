@@ -39,6 +39,7 @@ pub(crate) fn method_index(method: &Method) -> usize {
 /// What the decorator of every backend records.
 pub(crate) const BACKEND_METRICS: node_backend::observe::MetricNames = node_backend::observe::MetricNames {
     requests: "s3o_backend_requests_total",
+    failures: "s3o_backend_errors_total",
     seconds: "s3o_backend_duration_seconds",
     bytes_stored: "s3o_backend_stored_bytes_total",
     bytes_read: "s3o_backend_read_bytes_total",
@@ -59,6 +60,18 @@ pub(crate) const ACCEPT_FAILURES: &str = "s3o_accept_failures_total";
 pub(crate) const SERVICE_CRASHES: &str = "s3o_service_crashes_total";
 pub(crate) const LOG_LINES_DROPPED: &str = "s3o_log_lines_dropped_total";
 pub(crate) const CONFIG_RELOADS: &str = "s3o_config_reloads_total";
+pub(crate) const QUOTA_BYTES_USED: &str = "s3o_quota_bytes_used";
+pub(crate) const QUOTA_ORPHAN_BYTES: &str = "s3o_quota_orphan_bytes";
+pub(crate) const BACKEND_REPLICAS: &str = "s3o_backend_replicas";
+pub(crate) const BACKEND_GARBAGE: &str = "s3o_backend_garbage";
+pub(crate) const CLEANUP_QUEUE_DEPTH: &str = "s3o_cleanup_queue_depth";
+pub(crate) const CONFIG_DRIFT: &str = "s3o_config_drift";
+pub(crate) const CLEANUP_QUEUE_PROCESSED: &str = "s3o_cleanup_queue_processed_total";
+pub(crate) const ENCRYPTION_OPERATIONS: &str = "s3o_encryption_operations_total";
+pub(crate) const ENCRYPTION_ERRORS: &str = "s3o_encryption_errors_total";
+pub(crate) const ENCRYPTION_UNKNOWN_KEYS: &str = "s3o_encryption_unknown_key_id_total";
+pub(crate) const INTEGRITY_CHECKS: &str = "s3o_integrity_checks_total";
+pub(crate) const INTEGRITY_ERRORS: &str = "s3o_integrity_errors_total";
 pub(crate) const PROCESS_RESIDENT_MEMORY: &str = "process_resident_memory_bytes";
 pub(crate) const PROCESS_OPEN_FDS: &str = "process_open_fds";
 pub(crate) const PROCESS_MAX_FDS: &str = "process_max_fds";
@@ -207,12 +220,17 @@ pub const CATALOGUE: &[Metric] = &[
     ),
     counter(
         "s3o_backend_requests_total",
-        &["backend", "operation", "outcome", "class"],
-        "Requests to backends that ended.",
+        &["operation", "backend", "status"],
+        "Requests to backends that ended; status is success, error or cancelled.",
+    ),
+    counter(
+        "s3o_backend_errors_total",
+        &["operation", "backend", "reason", "class"],
+        "Those that failed; class says what can be done about it: retry, elsewhere, suspect, stop or caller.",
     ),
     histogram(
         "s3o_backend_duration_seconds",
-        &["backend", "operation"],
+        &["operation", "backend"],
         BACKEND_SECONDS,
         "Time until a backend answered; of a read until its first byte.",
     ),
@@ -227,21 +245,55 @@ pub const CATALOGUE: &[Metric] = &[
         "Bytes that were read from backends.",
     ),
     gauge(
-        "s3o_backend_replicas",
+        BACKEND_REPLICAS,
         &["backend"],
-        "Replicas that the metadata counts on a backend.",
+        "Replicas that the metadata counts on a backend: one for each blob, of which an object may have several.",
     ),
-    gauge("s3o_backend_stored_bytes", &["backend"], "Their bytes."),
     gauge(
-        "s3o_backend_garbage",
+        QUOTA_BYTES_USED,
+        &["backend"],
+        "Their bytes as stored, without those that wait for their deletion.",
+    ),
+    gauge(
+        BACKEND_GARBAGE,
         &["backend"],
         "Attempts on a backend that wait for their deletion.",
     ),
-    gauge("s3o_backend_garbage_bytes", &["backend"], "Their bytes."),
-    counter(
-        "s3o_garbage_deleted_total",
+    gauge(QUOTA_ORPHAN_BYTES, &["backend"], "Bytes that these may occupy."),
+    gauge(
+        CLEANUP_QUEUE_DEPTH,
         &[],
-        "Attempts whose deletion is confirmed.",
+        "Attempts on all backends that wait for their deletion.",
+    ),
+    counter(
+        CLEANUP_QUEUE_PROCESSED,
+        &["status"],
+        "Deletions of such attempts; status is success, or retry where it will be tried again.",
+    ),
+    counter(
+        ENCRYPTION_OPERATIONS,
+        &["op"],
+        "Blobs that were sealed or opened; op is encrypt, decrypt or decrypt_range.",
+    ),
+    counter(
+        ENCRYPTION_ERRORS,
+        &["op", "error_type"],
+        "Blobs that could not be; error_type is encrypt_failed, unpack_failed (the data key) or decrypt_failed.",
+    ),
+    counter(
+        ENCRYPTION_UNKNOWN_KEYS,
+        &[],
+        "Blobs that name a key which this node does not have.",
+    ),
+    counter(
+        INTEGRITY_CHECKS,
+        &["operation"],
+        "Stored blobs whose bytes were verified; operation is read: each is, while it is read.",
+    ),
+    counter(
+        INTEGRITY_ERRORS,
+        &["operation"],
+        "Those whose bytes were not the ones that were stored.",
     ),
     counter(
         "s3o_swept_total",
@@ -264,7 +316,7 @@ pub const CATALOGUE: &[Metric] = &[
         "Rounds of background jobs that failed; the next round tries again.",
     ),
     gauge(
-        "s3o_config_drift",
+        CONFIG_DRIFT,
         &[],
         "Nodes whose configuration file says otherwise than the settings of the cluster.",
     ),
@@ -410,6 +462,7 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     use super::*;
+    use crate::telemetry::seed_names;
 
     fn repository() -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -525,25 +578,35 @@ mod tests {
         page
     }
 
+    /// What stands between `<!-- NAME -->` and `<!-- end of NAME -->`, and what stands around it.
+    fn part<'a>(page: &'a str, name: &str) -> (&'a str, &'a str, &'a str) {
+        let (before, rest) = page.split_once(&format!("<!-- {name} -->\n")).unwrap();
+        let (listed, after) = rest.split_once(&format!("<!-- end of {name} -->\n")).unwrap();
+        (before, listed, after)
+    }
+
     #[test]
-    fn reference_page_lists_the_catalogue() {
+    fn reference_page_lists_the_catalogue_and_the_orchestrators_names() {
         let path = repository().join("docs/reference/metrics.md");
-        let page = fs::read_to_string(&path).unwrap_or_default();
-        let (before, rest) = page.split_once("<!-- catalogue -->\n").unwrap();
-        let (listed, after) = rest.split_once("<!-- end of the catalogue -->\n").unwrap();
-        if std::env::var_os("UPDATE_REFERENCE").is_some() {
-            let page = format!(
-                "{before}<!-- catalogue -->\n{}<!-- end of the catalogue -->\n{after}",
-                table()
+        let mut page = fs::read_to_string(&path).unwrap_or_default();
+        let parts = [
+            ("the catalogue", table()),
+            ("the orchestrator's names", seed_names::table()),
+        ];
+        for (name, expected) in &parts {
+            let (before, listed, after) = part(&page, name);
+            if std::env::var_os("UPDATE_REFERENCE").is_some() {
+                page = format!("{before}<!-- {name} -->\n{expected}<!-- end of {name} -->\n{after}");
+                fs::write(&path, &page).unwrap();
+                continue;
+            }
+            assert!(
+                listed == expected,
+                "docs/reference/metrics.md differs from the code in {name}; write it anew with UPDATE_REFERENCE=1"
             );
-            fs::write(&path, page).unwrap();
-            return;
         }
-        assert!(
-            listed == table(),
-            "docs/reference/metrics.md differs from the catalogue; write it anew with UPDATE_REFERENCE=1"
-        );
         // What the page says elsewhere about metrics must be there too.
+        let (_, _, after) = part(&page, "the orchestrator's names");
         for name in after
             .split('`')
             .filter(|text| text.len() > 4 && text.starts_with("s3o_"))

@@ -9,6 +9,9 @@ use metrics::{Counter, Histogram};
 
 use super::names;
 
+/// Where the lines of requests come from.
+pub(super) const ACCESS: &str = "holdfast::access";
+
 /// Status codes that HTTP knows; each has a counter of its own once it was answered.
 const FIRST_STATUS: u16 = 100;
 const STATUSES: usize = 500;
@@ -119,7 +122,7 @@ impl RequestObserver for RequestLog {
         self.count(record, status);
         let bucket = record.bucket.as_ref().map(|bucket| bucket.as_str());
         tracing::info!(
-            target: "holdfast::access",
+            target: ACCESS,
             request_id = %record.id,
             operation = record.operation.map(Operation::name),
             method = %record.method,
@@ -137,7 +140,7 @@ impl RequestObserver for RequestLog {
         );
         // Keys are the users' own words, so they are for who asks for them.
         if let Some(key) = &record.key {
-            tracing::debug!(target: "holdfast::access", request_id = %record.id, bucket, key = key.as_str(), "key");
+            tracing::debug!(target: ACCESS, request_id = %record.id, bucket, key = key.as_str(), "key");
         }
     }
 }

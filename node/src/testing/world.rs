@@ -151,6 +151,10 @@ impl AccessPolicy for Everything {
     fn create_buckets(&self, _access_key: &str) -> CreateBuckets {
         CreateBuckets::Allowed
     }
+
+    fn is_configured(&self, _bucket: &str) -> bool {
+        false
+    }
 }
 
 impl World {
@@ -217,6 +221,7 @@ impl World {
             limits: ObjectLimits {
                 max_object_size: 1 << 30,
                 copies: options.copies,
+                completed_retention: Duration::from_secs(24 * 3600),
                 reserved_buckets: Vec::new(),
             },
         });
@@ -348,6 +353,7 @@ async fn attach(
             metadata,
             identity,
             backends: attached,
+            timeout: Duration::from_secs(30),
         };
         attacher.attach_adapter(&name, "memory", adapter).await.unwrap();
         let (id, _) = queries::backend_by_name(&metadata.local(), &name)

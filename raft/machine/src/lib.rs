@@ -14,6 +14,8 @@
 pub mod apply;
 pub mod invariants;
 pub mod listed;
+#[cfg(any(test, feature = "testing"))]
+pub mod model;
 pub mod queries;
 
 #[cfg(test)]

@@ -53,7 +53,8 @@ pub const MIN_PART_SIZE: u64 = 5 * 1024 * 1024;
 /// Listed parts from one recorded offset of a manifest to the next.
 pub const PARTS_PER_OFFSET: usize = 64;
 
-/// How long the result of a completed upload is kept for repetitions, in milliseconds: 24 hours.
+/// How long the result of a completed upload is kept for repetitions where its command does not say, in
+/// milliseconds: 24 hours.
 pub const COMPLETION_KEPT_MILLIS: u64 = 24 * 60 * 60 * 1000;
 
 /// Incident rows that may stand; further ones are only counted.

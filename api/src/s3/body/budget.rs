@@ -22,7 +22,7 @@ pub(super) struct ChunkMemory {
 /// Memory taken from the budget, given back when dropped. None for a chunk too small to count.
 #[derive(Debug)]
 pub(super) struct Reserved {
-    _permit: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 /// A reservation that waits for its turn.
@@ -36,6 +36,13 @@ type Waiting = Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireE
 /// Chunks up to this many bytes are not counted: a connection's buffers hold as much anyway, and the
 /// usual chunk of 64 KiB then touches no shared counter.
 const UNCOUNTED: u64 = 64 * 1024;
+
+impl Reserved {
+    /// Whether others may be waiting for what this holds.
+    pub(super) const fn counts(&self) -> bool {
+        self.permit.is_some()
+    }
+}
 
 impl ChunkMemory {
     /// A budget of so many bytes; at least one chunk of the largest size always fits.
@@ -51,7 +58,7 @@ impl Reservation {
     /// Waits until so many bytes, at most [`MAX_SIGNED_CHUNK`], are free, first come, first served.
     pub(super) fn poll(&mut self, memory: &ChunkMemory, bytes: u64, cx: &mut Context<'_>) -> Poll<Reserved> {
         if bytes <= UNCOUNTED {
-            return Poll::Ready(Reserved { _permit: None });
+            return Poll::Ready(Reserved { permit: None });
         }
         let kibibytes = u32::try_from(bytes.min(MAX_SIGNED_CHUNK).div_ceil(1024)).unwrap_or(u32::MAX);
         let waiting = self
@@ -60,7 +67,7 @@ impl Reservation {
         waiting.as_mut().poll(cx).map(|permit| {
             self.waiting = None;
             // The semaphore is never closed.
-            Reserved { _permit: permit.ok() }
+            Reserved { permit: permit.ok() }
         })
     }
 }

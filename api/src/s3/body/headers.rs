@@ -29,15 +29,11 @@ pub(super) enum SentLength {
     NoBody,
 }
 
-/// The content coding that is stored with an object: `Content-Encoding` without `aws-chunked`, which
+/// The content coding that is stored with an object: a `Content-Encoding` without `aws-chunked`, which
 /// names the framing of the request. `None` when nothing is left.
 #[must_use]
-pub fn stored_content_encoding(headers: &HeaderMap) -> Option<String> {
-    let values = headers
-        .get_all(CONTENT_ENCODING)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    let codings = values.flat_map(|value| value.split(',')).map(str::trim);
+pub fn stored_content_encoding(value: &str) -> Option<String> {
+    let codings = value.split(',').map(str::trim);
     let stored: Vec<&str> = codings
         .filter(|coding| !coding.is_empty() && !is_chunked(coding))
         .collect();

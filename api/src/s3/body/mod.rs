@@ -8,7 +8,7 @@
 //!
 //! ```text
 //!  http body ──▶ source ──▶ decoder ──┬──▶ consumer (encrypts, sends on)
-//!               idle time,  framing,  └──▶ digests: CRC at once, MD5 and SHA on the hash pool
+//!               time, pace, framing,  └──▶ digests: CRC at once, MD5 and SHA on the hash pool
 //!               length      chunk signatures
 //! ```
 //!
@@ -42,3 +42,4 @@ pub use error::SpecError;
 pub use headers::stored_content_encoding;
 pub use multipart::{MultipartChecksum, MultipartMd5};
 pub use reader::{BodyConfig, BodyResources, RequestBody};
+pub use source::MIN_BYTES_PER_SECOND;

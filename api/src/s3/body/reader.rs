@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Body;
+use tokio::time::Instant;
 
 use super::budget::{ChunkMemory, Reservation};
 use super::chunked::{ChunkDecoder, Step};
@@ -20,10 +21,15 @@ use super::trailer::TrailerReader;
 use crate::port::{BodyError, Checksum, ChecksumAlgorithm, Digests, VerifiedBody};
 use crate::s3::auth::{PayloadMode, TrailerMode};
 
+/// How long a signed chunk may take that holds memory for which others wait. A body may take for ever as
+/// long as it comes, and the chunks of every client are far smaller than the largest.
+const LONGEST_CHUNK: Duration = Duration::from_secs(120);
+
 /// How bodies are read.
 #[derive(Debug, Clone)]
 pub struct BodyConfig {
-    /// How long a client may send nothing while it is waited for.
+    /// How long a client may send nothing while it is waited for, and how long it may send less than
+    /// [`MIN_BYTES_PER_SECOND`](super::MIN_BYTES_PER_SECOND) on average.
     pub idle_timeout: Duration,
     /// Threads that hash large bodies; as many as there are cores.
     pub hash_threads: NonZeroUsize,
@@ -50,6 +56,8 @@ pub struct RequestBody<B> {
     input: Bytes,
     decoder: Decoder,
     reservation: Reservation,
+    /// When the chunk that holds memory must have come.
+    chunk_due: Option<Instant>,
     resources: BodyResources,
     expected: Expected,
     digesting: Option<Digesting>,
@@ -145,6 +153,7 @@ impl BodyResources {
             input: Bytes::new(),
             decoder,
             reservation: Reservation::default(),
+            chunk_due: None,
             resources: self.clone(),
             expected: Expected {
                 length,
@@ -192,14 +201,21 @@ where
                 }
                 // Hashed while it waits: the hashes are as far as the chunk when it is released.
                 Step::Held(piece) => digesting.add(&piece, pool),
-                Step::Released(piece) => return Poll::Ready(Ok(Some(piece))),
+                Step::Released(piece) => {
+                    self.chunk_due = None;
+                    return Poll::Ready(Ok(Some(piece)));
+                }
                 Step::Reserve(bytes) => {
                     let reserved = ready!(self.reservation.poll(&self.resources.memory, bytes, cx));
+                    self.chunk_due = reserved.counts().then(|| Instant::now() + LONGEST_CHUNK);
                     if let Decoder::Chunked(decoder) = &mut self.decoder {
                         decoder.grant(reserved);
                     }
                 }
                 Step::More => match ready!(self.source.poll_next(cx))? {
+                    Some(_) if self.chunk_due.is_some_and(|due| Instant::now() > due) => {
+                        return Poll::Ready(Err(BodyError::TimedOut));
+                    }
                     Some(bytes) => self.input = bytes,
                     None => {
                         self.state = State::Ended(self.decoder.end()?);

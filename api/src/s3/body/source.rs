@@ -10,8 +10,8 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::port::BodyError;
 
-/// A body on the wire: its length is checked against what was announced, and its silence against a
-/// clock. Only waiting for the client counts as silence, not the time that our own consumer takes.
+/// A body on the wire: its length is checked against what was announced, its silence and its pace
+/// against a clock. Only waiting for the client counts, not the time that our own consumer takes.
 #[derive(Debug)]
 pub(super) struct Source<B> {
     body: B,
@@ -19,16 +19,22 @@ pub(super) struct Source<B> {
     received: u64,
     idle: Duration,
     silence: Option<Pin<Box<Sleep>>>,
-    waiting: Waiting,
+    /// Since when the client is waited for; none when the last poll brought something.
+    waiting: Option<Instant>,
+    pace: Pace,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Waiting {
-    /// The clock runs.
-    Yes,
-    /// The last poll brought something.
-    No,
+/// What came during some waiting. A client that sends a byte now and then is never silent, and would
+/// hold its connection and all that hangs on it for days.
+#[derive(Debug, Default)]
+struct Pace {
+    waited: Duration,
+    received: u64,
 }
+
+/// The slowest pace of a body, over each idle time of waiting: far below any line that carries a file,
+/// and four thousand connections at this pace take a megabyte per second of whoever holds them.
+pub const MIN_BYTES_PER_SECOND: u64 = 256;
 
 /// How many frames without data are passed over in one poll before others get their turn.
 const EMPTY_FRAMES: usize = 16;
@@ -44,7 +50,8 @@ where
             received: 0,
             idle,
             silence: None,
-            waiting: Waiting::No,
+            waiting: None,
+            pace: Pace::default(),
         }
     }
 
@@ -64,10 +71,16 @@ where
             if bytes.is_empty() {
                 continue;
             }
-            self.waiting = Waiting::No;
             self.received = self.received.saturating_add(bytes.len() as u64);
             if self.announced.is_some_and(|announced| announced < self.received) {
                 return Poll::Ready(Err(BodyError::TooLong));
+            }
+            let waited = self
+                .waiting
+                .take()
+                .map_or(Duration::ZERO, |since| since.elapsed());
+            if self.pace.is_too_slow(waited, bytes.len() as u64, self.idle) {
+                return Poll::Ready(Err(BodyError::TimedOut));
             }
             return Poll::Ready(Ok(Some(bytes)));
         }
@@ -77,11 +90,25 @@ where
 
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BodyError>> {
         let silence = self.silence.get_or_insert_with(|| Box::pin(sleep(self.idle)));
-        if self.waiting == Waiting::No {
-            self.waiting = Waiting::Yes;
-            silence.as_mut().reset(Instant::now() + self.idle);
+        if self.waiting.is_none() {
+            let now = Instant::now();
+            self.waiting = Some(now);
+            silence.as_mut().reset(now + self.idle);
         }
         ready!(silence.as_mut().poll(cx));
         Poll::Ready(Err(BodyError::TimedOut))
+    }
+}
+
+impl Pace {
+    /// Adds what came after some waiting, and judges once `period` was waited in all.
+    fn is_too_slow(&mut self, waited: Duration, bytes: u64, period: Duration) -> bool {
+        self.waited = self.waited.saturating_add(waited);
+        self.received = self.received.saturating_add(bytes);
+        if self.waited < period {
+            return false;
+        }
+        let Self { waited, received } = std::mem::take(self);
+        received < waited.as_secs().saturating_mul(MIN_BYTES_PER_SECOND)
     }
 }

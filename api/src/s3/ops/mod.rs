@@ -18,6 +18,8 @@ use http::header::{ETAG, HeaderName, HeaderValue};
 use http::request::Parts;
 use http_body::Body;
 
+pub(crate) use document::DocumentMemory;
+
 use super::checksum::encode_object;
 use super::code::ErrorCode;
 use super::error::S3Error;
@@ -29,6 +31,11 @@ use crate::port::{
     BucketName, Caller, ETag, Encryption, ObjectChecksum, ObjectGateway, ObjectKey, Operation, RequestId,
     VersionId,
 };
+
+const VERSION_ID: HeaderName = HeaderName::from_static("x-amz-version-id");
+const SERVER_SIDE_ENCRYPTION: HeaderName = HeaderName::from_static("x-amz-server-side-encryption");
+const AES256: HeaderValue = HeaderValue::from_static("AES256");
+const CHECKSUM_TYPE: HeaderName = HeaderName::from_static("x-amz-checksum-type");
 
 /// One authenticated request, as an operation sees it.
 pub(crate) struct Call<'r, G: ObjectGateway> {
@@ -130,7 +137,7 @@ fn write_etag(headers: &mut HeaderMap, etag: &ETag) -> Result<(), S3Error> {
 
 fn write_version(headers: &mut HeaderMap, version: Option<&VersionId>) {
     if let Some(Ok(value)) = version.map(|version| HeaderValue::from_str(version.as_str())) {
-        headers.insert(HeaderName::from_static("x-amz-version-id"), value);
+        headers.insert(VERSION_ID, value);
     }
 }
 
@@ -138,8 +145,7 @@ fn write_encryption(headers: &mut HeaderMap, encryption: Encryption) {
     match encryption {
         Encryption::None => {}
         Encryption::ServerManaged => {
-            let name = HeaderName::from_static("x-amz-server-side-encryption");
-            headers.insert(name, HeaderValue::from_static("AES256"));
+            headers.insert(SERVER_SIDE_ENCRYPTION, AES256);
         }
     }
 }
@@ -148,7 +154,6 @@ fn write_checksum(headers: &mut HeaderMap, checksum: &ObjectChecksum) {
     let name = HeaderName::from_static(checksum.checksum.algorithm().header());
     if let Ok(value) = HeaderValue::try_from(encode_object(checksum)) {
         headers.insert(name, value);
-        let kind = HeaderValue::from_static(checksum.kind.name());
-        headers.insert(HeaderName::from_static("x-amz-checksum-type"), kind);
+        headers.insert(CHECKSUM_TYPE, HeaderValue::from_static(checksum.kind.name()));
     }
 }

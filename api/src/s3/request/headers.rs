@@ -31,11 +31,6 @@ impl<'r> Headers<'r> {
         Ok(Self { map, hoisted })
     }
 
-    /// The headers that were sent as such.
-    pub(crate) fn sent(&self) -> &'r HeaderMap {
-        self.map
-    }
-
     /// The value of a header, which must be text.
     pub(crate) fn get(&self, name: &HeaderName) -> Result<Option<&'r str>, S3Error> {
         match self.map.get(name) {

@@ -9,35 +9,58 @@ use crate::s3::percent::{Plus, decode};
 /// Decoded parameters, each name once. Borrows from the request line where nothing is escaped.
 #[derive(Debug)]
 pub(crate) struct Query<'r> {
-    parameters: Vec<(Cow<'r, str>, Cow<'r, str>)>,
+    parameters: Vec<Parameter<'r>>,
+}
+
+#[derive(Debug)]
+struct Parameter<'r> {
+    name: Cow<'r, str>,
+    value: Cow<'r, str>,
+    part: Part,
+}
+
+/// What a parameter is a part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// The signature; its own reader decides about it.
+    Signature,
+    /// The headers of a presigned request, which some clients move to the query.
+    Headers,
+    /// What the request asks for.
+    Request,
 }
 
 /// More than any request of S3 has, presigned ones with all their headers hoisted included.
 const MAX_PARAMETERS: usize = 100;
 
-/// The parameters that sign a request; the signature's own reader decides about them.
-const SIGNATURE: [&str; 8] = [
+/// Makes a request a presigned one.
+const PRESIGNED: &str = "x-amz-signature";
+
+/// The parameters that sign a request.
+const SIGNATURE: [&str; 7] = [
     "x-amz-algorithm",
     "x-amz-credential",
     "x-amz-date",
     "x-amz-expires",
     "x-amz-signedheaders",
-    "x-amz-signature",
+    PRESIGNED,
     "x-amz-security-token",
-    "x-amz-content-sha256",
 ];
+
+/// Says how a presigned payload proves itself; it has no such meaning in any other request.
+const PAYLOAD: &str = "x-amz-content-sha256";
 
 impl<'r> Query<'r> {
     /// Reads a query. A name without `=` has an empty value.
     pub(crate) fn parse(query: Option<&'r str>) -> Result<Self, S3Error> {
-        let mut parameters: Vec<(Cow<'r, str>, Cow<'r, str>)> = Vec::new();
+        let mut parameters: Vec<Parameter<'r>> = Vec::new();
         let raw = query.unwrap_or_default();
         for parameter in raw.split('&').filter(|parameter| !parameter.is_empty()) {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
             let malformed = |_| S3Error::from(ErrorCode::InvalidUri);
             let name = decode(name, Plus::Space).map_err(malformed)?;
             let value = decode(value, Plus::Space).map_err(malformed)?;
-            if parameters.iter().any(|(known, _)| *known == name) {
+            if parameters.iter().any(|known| known.name == name) {
                 let message = "A query parameter was given more than once.";
                 return Err(S3Error::invalid_argument(&name, &value, message));
             }
@@ -47,7 +70,17 @@ impl<'r> Query<'r> {
                     "There are too many query parameters.",
                 ));
             }
-            parameters.push((name, value));
+            parameters.push(Parameter {
+                part: Part::Request,
+                name,
+                value,
+            });
+        }
+        let presigned = parameters
+            .iter()
+            .any(|parameter| parameter.name.eq_ignore_ascii_case(PRESIGNED));
+        for parameter in &mut parameters {
+            parameter.part = Part::of(&parameter.name, presigned);
         }
         Ok(Self { parameters })
     }
@@ -56,8 +89,8 @@ impl<'r> Query<'r> {
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.parameters
             .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_ref())
+            .find(|known| known.name == name)
+            .map(|known| known.value.as_ref())
     }
 
     /// The value of a parameter, `None` when it is empty too.
@@ -70,23 +103,37 @@ impl<'r> Query<'r> {
         self.get(name).is_some()
     }
 
-    /// The names and values of all parameters but those of a signature.
-    pub(crate) fn meaningful(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.parameters
-            .iter()
-            .filter(|(name, _)| !SIGNATURE.iter().any(|known| known.eq_ignore_ascii_case(name)))
-            .map(|(name, value)| (name.as_ref(), value.as_ref()))
+    /// The names and values of the parameters that say what a request asks for.
+    pub(crate) fn asked(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.of(Part::Request)
     }
 
     /// The headers that a presigned request carries in its query: every `x-amz-` name that does not
     /// belong to the signature. Empty unless the request is presigned.
     pub(crate) fn hoisted(&self) -> impl Iterator<Item = (&str, &str)> {
-        let presigned = self
-            .parameters
+        self.of(Part::Headers)
+    }
+
+    fn of(&self, part: Part) -> impl Iterator<Item = (&str, &str)> {
+        self.parameters
             .iter()
-            .any(|(name, _)| name.eq_ignore_ascii_case("x-amz-signature"));
-        self.meaningful()
-            .filter(move |(name, _)| presigned && is_amz(name))
+            .filter(move |parameter| parameter.part == part)
+            .map(|parameter| (parameter.name.as_ref(), parameter.value.as_ref()))
+    }
+}
+
+impl Part {
+    fn of(name: &str, presigned: bool) -> Self {
+        let is = |known: &&str| known.eq_ignore_ascii_case(name);
+        if !is_amz(name) {
+            Self::Request
+        } else if SIGNATURE.iter().any(is) || (presigned && is(&PAYLOAD)) {
+            Self::Signature
+        } else if presigned {
+            Self::Headers
+        } else {
+            Self::Request
+        }
     }
 }
 

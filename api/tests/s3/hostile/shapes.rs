@@ -141,6 +141,51 @@ async fn sec_41_headers_and_targets_that_are_malformed_empty_or_too_long() {
 }
 
 #[tokio::test]
+async fn sec_41_an_empty_header_is_never_passed_over_where_it_decides() {
+    let house = house();
+    for (name, status, code) in [
+        ("if-match", 400, "InvalidArgument"),
+        ("if-none-match", 400, "InvalidArgument"),
+        ("content-md5", 400, "InvalidDigest"),
+        ("x-amz-checksum-crc32", 400, "InvalidRequest"),
+        ("x-amz-trailer", 400, "InvalidRequest"),
+        ("x-amz-decoded-content-length", 400, "InvalidArgument"),
+        ("x-amz-copy-source", 501, "NotImplemented"),
+        ("x-amz-acl", 501, "NotImplemented"),
+        ("x-amz-tagging", 501, "NotImplemented"),
+        ("x-amz-server-side-encryption", 501, "NotImplemented"),
+        ("x-amz-storage-class", 400, "InvalidStorageClass"),
+        ("x-amz-unheard-of", 501, "NotImplemented"),
+        ("content-range", 501, "NotImplemented"),
+        ("if-unmodified-since", 501, "NotImplemented"),
+    ] {
+        let answer = Ask::put("/books/k", "new").header(name, "").ask(&house).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.code().as_str()),
+            (status, code),
+            "{name}"
+        );
+    }
+    for (name, code) in [
+        ("authorization", "InvalidArgument"),
+        ("x-amz-date", "AccessDenied"),
+        ("x-amz-content-sha256", "InvalidArgument"),
+        ("content-length", "InvalidArgument"),
+    ] {
+        let mut request = Ask::put("/books/k", "new").sign(ALICE).request;
+        request
+            .headers_mut()
+            .insert(http::HeaderName::from_static(name), "".parse().unwrap());
+        let answer = send(&house.service, request).await;
+        assert!(answer.status.is_client_error(), "{name}: {}", answer.text());
+        if name != "content-length" {
+            assert_eq!(answer.code(), code, "{name}");
+        }
+    }
+    untouched(&house);
+}
+
+#[tokio::test]
 async fn sec_43_what_a_client_announces_is_never_allocated() {
     let house = house();
     let five_tib = (5_u64 << 40).to_string();

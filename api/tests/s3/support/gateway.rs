@@ -1,6 +1,7 @@
-//! A node in memory: the naive model of the port.
+//! A node in memory: the port over the naive model of the replicated state.
 
 mod state;
+mod translate;
 mod uploads;
 
 use std::collections::BTreeMap;
@@ -10,18 +11,23 @@ use std::time::Duration;
 use api::port::{
     BucketInfo, BucketList, BucketName, ByteRange, Caller, ChecksumAlgorithm, ChecksumType, CompleteUpload,
     CompletedObject, CreateBucket, CreateUpload, CreatedUpload, Credential, DeleteObject, DeletedObject,
-    Digests, ETag, Error, FindObject, Found, ListBuckets, ListCursor, ListEntry, ListObjects, ListPage,
-    ListParts, ListUploads, ObjectChecksum, ObjectGateway, ObjectInfo, ObjectKey, ObjectMetadata, Operation,
-    PartPage, PartSpan, PutObject, RequestInfo, StoredObject, StoredPart, UploadPage, UploadPart, UploadRef,
-    VerifiedBody,
+    Digests, Error, FindObject, Found, ListBuckets, ListCursor, ListEntry, ListObjects, ListPage, ListParts,
+    ListUploads, ObjectChecksum, ObjectGateway, ObjectInfo, ObjectMetadata, Operation, PartPage, PartSpan,
+    PutObject, RequestInfo, StoredObject, StoredPart, UploadPage, UploadPart, UploadRef, VerifiedBody,
+    VersionId, WriteConditions,
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::stream;
 use parking_lot::{Mutex, MutexGuard};
+use raft_machine::queries::{self, ListQuery, ListStart, Lookup};
+use raft_types::commands::{self, Command, DeleteTarget};
+use raft_types::records::{Content, ObjectRecord, Versioning};
+use raft_types::{BucketId, DeleteResult, Outcome, Rejection};
 
 use super::ask::{ALICE, BOB};
-pub(crate) use state::{BrokenRead, items};
-use state::{Bucket, Object, State, check, credential, owner};
+pub(crate) use state::BrokenRead;
+use state::{State, credential};
+use translate::owner;
 
 /// The node. Clones share it.
 #[derive(Clone)]
@@ -43,7 +49,6 @@ impl MemoryGateway {
         };
         gateway.add_user(ALICE.access_key, ALICE.secret, "alice");
         gateway.add_user(BOB.access_key, BOB.secret, "bob");
-        gateway.state().clock = 1_255_369_830_000;
         gateway
     }
 
@@ -68,30 +73,57 @@ impl MemoryGateway {
     }
 
     pub(crate) fn add_bucket(&self, name: &str, owner: &str) {
+        let created = self.create(name, owner);
+        assert!(matches!(created, Outcome::BucketCreated(_)), "{created:?}");
+    }
+
+    fn create(&self, name: &str, owner: &str) -> Outcome {
+        self.state()
+            .propose(Command::CreateBucket(commands::CreateBucket {
+                name: name.parse().expect("a name"),
+                owner: owner.parse().expect("a name"),
+            }))
+    }
+
+    /// Lets a bucket keep versions.
+    pub(crate) fn keep_versions(&self, bucket: &str) {
         let mut state = self.state();
-        let created = state.tick();
-        let bucket = Bucket {
-            owner: owner.to_owned(),
-            created,
-            objects: BTreeMap::new(),
-            uploads: BTreeMap::new(),
-        };
-        state
-            .buckets
-            .insert(BucketName::new(name).expect("a name"), bucket);
+        let (bucket, _) = state
+            .bucket(&BucketName::new(bucket).expect("a name"))
+            .expect("a bucket");
+        let versioning = Versioning::Enabled;
+        let command = Command::SetVersioning(commands::SetVersioning { bucket, versioning });
+        assert_eq!(state.propose(command), Outcome::Done);
     }
 
     /// Everything that is stored: object keys with their bytes, and parts of uploads.
     pub(crate) fn contents(&self) -> BTreeMap<String, Bytes> {
         let state = self.state();
         let mut contents = BTreeMap::new();
-        for (name, bucket) in &state.buckets {
-            for (key, object) in &bucket.objects {
-                contents.insert(format!("{name}/{key}"), object.bytes.clone());
+        let read = |content: &Content, size: u64| state.read(content, size, 0..size);
+        for (bucket, record) in state.model.buckets_after(None, usize::MAX) {
+            let name = &record.name;
+            let current = state.model.objects().filter(|(of, key, object)| {
+                *of == bucket && state.model.current(bucket, key).as_ref() == Some(*object)
+            });
+            for (_, key, object) in current {
+                contents.insert(format!("{name}/{key}"), read(&object.content, object.size));
             }
-            for ((key, id), upload) in &bucket.uploads {
-                for (number, part) in &upload.parts {
-                    contents.insert(format!("{name}/{key}?{id}#{number}"), part.bytes.clone());
+            let uploads = state.model.list_uploads(&queries::UploadsQuery {
+                bucket,
+                prefix: Bytes::new(),
+                delimiter: Bytes::new(),
+                start: queries::UploadStart::Beginning,
+                limit: usize::MAX,
+            });
+            for entry in uploads.entries {
+                let queries::UploadEntry::Upload(key, upload, _) = entry else {
+                    continue;
+                };
+                for (number, part) in state.model.list_parts(upload, None, usize::MAX) {
+                    let pieces = raft_types::records::Pieces { pieces: part.pieces };
+                    let bytes = read(&Content::Blobs(pieces), part.size);
+                    contents.insert(format!("{name}/{key}?{upload}#{number}"), bytes);
                 }
             }
         }
@@ -107,21 +139,18 @@ impl MemoryGateway {
     pub(crate) fn store(&self, bucket: &str, key: &str, bytes: impl Into<Bytes>) {
         use md5::Digest as _;
         let bytes = bytes.into();
-        let mut state = self.state();
-        let modified = state.tick();
-        let object = Object {
-            etag: ETag::from_md5(md5::Md5::digest(&bytes).into()),
-            bytes,
-            modified,
+        let request = PutObject {
+            bucket: BucketName::new(bucket).expect("a name"),
+            key: api::port::ObjectKey::new(key).expect("a key"),
             metadata: ObjectMetadata::default(),
-            checksum: None,
-            parts: BTreeMap::new(),
+            conditions: WriteConditions::default(),
         };
-        let bucket = state
-            .buckets
-            .get_mut(&BucketName::new(bucket).expect("a name"))
-            .expect("a bucket");
-        bucket.objects.insert(key.to_owned(), object);
+        let digests = Digests {
+            length: bytes.len() as u64,
+            md5: md5::Md5::digest(&bytes).into(),
+            checksum: None,
+        };
+        self.state().put(request, bytes, &digests).expect("an object");
     }
 
     fn enter(
@@ -131,12 +160,13 @@ impl MemoryGateway {
         bucket: &BucketName,
     ) -> Result<MutexGuard<'_, State>, Error> {
         let mut state = self.state();
+        assert!(!state.panics, "an operation panics, as it was told to");
         if let Some(fault) = &state.fault {
             return Err(fault.clone());
         }
-        match state.buckets.get(bucket) {
+        match state.find_bucket(bucket).map(|(_, record)| record.owner) {
             // Whoever owns nothing here learns nothing.
-            Some(found) if *found.owner != **caller.user() => return Err(Error::AccessDenied),
+            Some(owner) if owner.as_str() != &**caller.user() => return Err(Error::AccessDenied),
             None if **caller.user() != *"alice" => return Err(Error::AccessDenied),
             None => return Err(Error::NoSuchBucket),
             Some(_) => {}
@@ -193,20 +223,16 @@ impl ObjectGateway for MemoryGateway {
 
     async fn list_buckets(&self, _: View, caller: Caller, request: ListBuckets) -> Result<BucketList, Error> {
         let state = self.state();
-        let mut buckets: Vec<BucketInfo> = state
-            .buckets
-            .iter()
-            .filter(|(_, bucket)| *bucket.owner == **caller.user())
-            .filter(|(name, _)| name.as_str().starts_with(&request.prefix))
-            .filter(|(name, _)| {
-                request
-                    .after
-                    .as_ref()
-                    .is_none_or(|after| name.as_str() > after.as_str())
-            })
-            .map(|(name, bucket)| BucketInfo {
-                name: name.clone(),
-                created: bucket.created,
+        let after = request.after.as_deref();
+        let found = state.model.buckets_after(None, usize::MAX).into_iter();
+        let mut buckets: Vec<BucketInfo> = found
+            .map(|(_, record)| record)
+            .filter(|record| record.owner.as_str() == &**caller.user())
+            .filter(|record| record.name.as_str().starts_with(&request.prefix))
+            .filter(|record| Some(record.name.as_str()) > after)
+            .map(|record| BucketInfo {
+                name: BucketName::new(record.name.as_str()).expect("a name"),
+                created: translate::millis(record.created),
             })
             .collect();
         let limit = request.limit as usize;
@@ -220,27 +246,25 @@ impl ObjectGateway for MemoryGateway {
     }
 
     async fn create_bucket(&self, _: View, caller: Caller, request: CreateBucket) -> Result<(), Error> {
-        match self.state().buckets.get(&request.name) {
-            Some(bucket) if *bucket.owner == **caller.user() => return Err(Error::BucketAlreadyOwnedByYou),
-            Some(_) => return Err(Error::BucketAlreadyExists),
-            None => {}
+        match self.create(request.name.as_str(), caller.user()) {
+            Outcome::BucketCreated(_) => Ok(()),
+            Outcome::Rejected(Rejection::BucketExists(owner)) if owner.as_str() == &**caller.user() => {
+                Err(Error::BucketAlreadyOwnedByYou)
+            }
+            _ => Err(Error::BucketAlreadyExists),
         }
-        self.add_bucket(request.name.as_str(), caller.user());
-        Ok(())
     }
 
     async fn delete_bucket(&self, _: View, caller: Caller, bucket: BucketName) -> Result<(), Error> {
         let mut state = self.enter(&caller, "delete_bucket", &bucket)?;
-        if !state.bucket(&bucket)?.objects.is_empty() {
-            return Err(Error::BucketNotEmpty);
-        }
-        state.buckets.remove(&bucket);
-        Ok(())
+        let (bucket, _) = state.bucket(&bucket)?;
+        let command = Command::DeleteBucket(commands::DeleteBucket { bucket });
+        state.commit(command, &WriteConditions::default()).map(|_| ())
     }
 
     async fn head_bucket(&self, _: View, caller: Caller, bucket: BucketName) -> Result<BucketInfo, Error> {
-        let mut state = self.enter(&caller, "head_bucket", &bucket)?;
-        let created = state.bucket(&bucket)?.created;
+        let state = self.enter(&caller, "head_bucket", &bucket)?;
+        let created = translate::millis(state.bucket(&bucket)?.1.created);
         Ok(BucketInfo {
             name: bucket,
             created,
@@ -253,8 +277,8 @@ impl ObjectGateway for MemoryGateway {
         caller: Caller,
         bucket: BucketName,
     ) -> Result<BucketInfo, Error> {
-        let mut state = self.enter(&caller, "bucket_location", &bucket)?;
-        let created = state.bucket(&bucket)?.created;
+        let state = self.enter(&caller, "bucket_location", &bucket)?;
+        let created = translate::millis(state.bucket(&bucket)?.1.created);
         Ok(BucketInfo {
             name: bucket,
             created,
@@ -272,31 +296,7 @@ impl ObjectGateway for MemoryGateway {
         let mut body = body;
         body.compute_checksum(ChecksumAlgorithm::Crc64Nvme);
         let (bytes, digests) = self.receive(body).await?;
-        let mut state = self.state();
-        let (modified, encryption) = (state.tick(), state.encryption());
-        let bucket = state.bucket(&request.bucket)?;
-        check(&request.conditions, bucket.objects.get(request.key.as_str()))?;
-        let checksum = digests.checksum.map(|checksum| ObjectChecksum {
-            checksum,
-            kind: ChecksumType::FullObject,
-            parts: None,
-        });
-        let etag = ETag::from_md5(digests.md5);
-        let object = Object {
-            bytes,
-            etag: etag.clone(),
-            modified,
-            metadata: request.metadata,
-            checksum,
-            parts: BTreeMap::new(),
-        };
-        bucket.objects.insert(request.key.as_str().to_owned(), object);
-        Ok(StoredObject {
-            etag,
-            version: None,
-            checksum,
-            encryption,
-        })
+        self.state().put(request, bytes, &digests)
     }
 
     async fn find_object(
@@ -305,53 +305,26 @@ impl ObjectGateway for MemoryGateway {
         caller: Caller,
         request: FindObject,
     ) -> Result<Found<Handle>, Error> {
-        let mut state = self.enter(&caller, "find_object", &request.bucket)?;
-        let encryption = state.encryption();
-        let marker = state.markers.get(request.key.as_str()).cloned();
-        let objects = &state.bucket(&request.bucket)?.objects;
-        let object = objects
-            .get(request.key.as_str())
-            .ok_or(Error::NoSuchKey { marker })?
-            .clone();
-        let size = object.bytes.len() as u64;
+        let state = self.enter(&caller, "find_object", &request.bucket)?;
+        let (bucket, record) = state.bucket(&request.bucket)?;
+        let object = state.find(bucket, record.versioning, &request.key)?;
         let part = match request.part {
             None => None,
-            Some(number) if object.parts.is_empty() && number.get() == 1 => Some(PartSpan {
-                range: ByteRange {
-                    offset: 0,
-                    length: size,
-                },
-                parts: None,
-                checksum: None,
-            }),
-            Some(number) => {
-                let (length, checksum) = *object.parts.get(&number.get()).ok_or(Error::NoSuchPart(number))?;
-                let offset = object
-                    .parts
-                    .range(..number.get())
-                    .map(|(_, (length, _))| length)
-                    .sum();
-                let parts = u32::try_from(object.parts.len()).ok();
-                Some(PartSpan {
-                    range: ByteRange { offset, length },
-                    parts,
-                    checksum,
-                })
-            }
+            Some(number) => Some(state.part_of(&object, number)?),
         };
         let info = ObjectInfo {
-            size,
-            etag: object.etag,
-            last_modified: object.modified,
-            version: None,
-            metadata: object.metadata,
-            checksum: object.checksum,
-            encryption,
+            size: object.size,
+            etag: translate::etag(&object.etag),
+            last_modified: translate::millis(object.modified),
+            version: translate::version(object.version, object.is_null, record.versioning),
+            metadata: translate::metadata_of(&object),
+            checksum: translate::object_checksum(&object.checksums, &object.etag),
+            encryption: state.encryption(),
             part,
         };
         Ok(Found {
             info,
-            handle: Handle(object.bytes),
+            handle: Handle(state.read(&object.content, object.size, 0..object.size)),
         })
     }
 
@@ -384,11 +357,27 @@ impl ObjectGateway for MemoryGateway {
         request: DeleteObject,
     ) -> Result<DeletedObject, Error> {
         let mut state = self.enter(&caller, "delete_object", &request.bucket)?;
-        let marker = state.markers.get(request.key.as_str()).cloned();
-        let objects = &mut state.bucket(&request.bucket)?.objects;
-        check(&request.conditions, objects.get(request.key.as_str()))?;
-        objects.remove(request.key.as_str());
-        Ok(DeletedObject { marker })
+        let (bucket, _) = state.bucket(&request.bucket)?;
+        let target = DeleteTarget {
+            key: translate::object_key(&request.key),
+            version: None,
+            conditions: translate::conditions(&request.conditions),
+        };
+        let command = Command::DeleteObjects(commands::DeleteObjects {
+            bucket,
+            targets: vec![target],
+            owner: None,
+        });
+        let Outcome::Deleted(deletions) = state.commit(command, &request.conditions)? else {
+            panic!("a deletion has results");
+        };
+        match &deletions.results[..] {
+            [DeleteResult::Gone(gone)] => Ok(DeletedObject {
+                marker: gone.marker.map(|marker| VersionId::new(&marker.to_string())),
+            }),
+            [DeleteResult::Rejected(rejection)] => Err(translate::error(rejection, &request.conditions)),
+            other => panic!("one target has {other:?}"),
+        }
     }
 
     async fn delete_objects(
@@ -407,46 +396,45 @@ impl ObjectGateway for MemoryGateway {
     }
 
     async fn list_objects(&self, _: View, caller: Caller, request: ListObjects) -> Result<ListPage, Error> {
-        let mut state = self.enter(&caller, "list_objects", &request.bucket)?;
-        let bucket = state.bucket(&request.bucket)?;
-        let all = items(
-            bucket.objects.keys().map(String::as_str),
-            &request.prefix,
-            request.delimiter.as_deref(),
+        let state = self.enter(&caller, "list_objects", &request.bucket)?;
+        let (bucket, record) = state.bucket(&request.bucket)?;
+        let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
+        let (prefix, delimiter) = (
+            bytes(&request.prefix),
+            bytes(request.delimiter.as_deref().unwrap_or_default()),
         );
-        let after = request.after.map(|cursor| cursor.0);
-        let rest: Vec<_> = all
-            .into_iter()
-            .filter(|(item, _)| after.as_ref().is_none_or(|after| item > after))
-            .collect();
-        let limit = request.limit as usize;
-        let page = rest.get(..limit.min(rest.len())).unwrap_or_default();
-        let next = page
-            .last()
-            .filter(|_| rest.len() > limit)
-            .map(|(item, _)| ListCursor(item.clone()));
-        let entries = page.iter().filter(|(_, grouped)| !grouped).map(|(key, _)| {
-            let object = &bucket.objects[key];
-            ListEntry {
-                key: ObjectKey::new(key).expect("a key"),
-                size: object.bytes.len() as u64,
-                etag: object.etag.clone(),
-                last_modified: object.modified,
-                checksum: object
-                    .checksum
-                    .map(|checksum| (checksum.checksum.algorithm(), checksum.kind)),
-            }
+        let start = match &request.after {
+            None => ListStart::Beginning,
+            Some(cursor) => ListStart::from_marker(bytes(&cursor.0), &prefix, &delimiter),
+        };
+        let found = state.model.list_objects(&ListQuery {
+            bucket,
+            prefix,
+            delimiter,
+            start,
+            limit: request.limit as usize,
         });
-        Ok(ListPage {
-            owner: owner(&bucket.owner),
-            entries: entries.collect(),
-            common_prefixes: page
-                .iter()
-                .filter(|(_, grouped)| *grouped)
-                .map(|(item, _)| item.clone())
-                .collect(),
-            next,
-        })
+        let text = |name: &[u8]| String::from_utf8(name.to_vec()).expect("text");
+        let last = found.entries.last().filter(|_| found.next.is_some());
+        let mut page = ListPage {
+            owner: owner(record.owner.as_str()),
+            entries: Vec::new(),
+            common_prefixes: Vec::new(),
+            next: last.map(|last| ListCursor(text(last.name()))),
+        };
+        for entry in found.entries {
+            match entry {
+                queries::ListEntry::Prefix(prefix) => page.common_prefixes.push(text(&prefix)),
+                queries::ListEntry::Object(key, object) => page.entries.push(ListEntry {
+                    key: translate::port_key(&key),
+                    size: object.size,
+                    etag: translate::etag(&object.etag),
+                    last_modified: translate::millis(object.modified),
+                    checksum: translate::listed_checksum(&object.checksums),
+                }),
+            }
+        }
+        Ok(page)
     }
 
     async fn create_upload(
@@ -467,9 +455,9 @@ impl ObjectGateway for MemoryGateway {
         mut body: B,
     ) -> Result<StoredPart, Error> {
         {
-            let mut state = self.enter(&caller, "upload_part", &request.upload.bucket)?;
-            let upload = uploads::find(&mut state, &request.upload)?;
-            match (upload.checksum, body.declared_checksum()) {
+            let state = self.enter(&caller, "upload_part", &request.upload.bucket)?;
+            let (_, upload) = uploads::find(&state, &request.upload)?;
+            match (translate::upload_checksum(&upload), body.declared_checksum()) {
                 (Some((algorithm, _)), Some(declared)) if algorithm != declared => {
                     return Err(Error::ChecksumKindMismatch);
                 }
@@ -482,13 +470,13 @@ impl ObjectGateway for MemoryGateway {
     }
 
     async fn list_parts(&self, _: View, caller: Caller, request: ListParts) -> Result<PartPage, Error> {
-        let mut state = self.enter(&caller, "list_parts", &request.upload.bucket)?;
-        uploads::list_parts(&mut state, &request)
+        let state = self.enter(&caller, "list_parts", &request.upload.bucket)?;
+        uploads::list_parts(&state, &request)
     }
 
     async fn list_uploads(&self, _: View, caller: Caller, request: ListUploads) -> Result<UploadPage, Error> {
-        let mut state = self.enter(&caller, "list_uploads", &request.bucket)?;
-        uploads::list(&mut state, &request)
+        let state = self.enter(&caller, "list_uploads", &request.bucket)?;
+        uploads::list(&state, &request)
     }
 
     async fn complete_upload(
@@ -507,13 +495,84 @@ impl ObjectGateway for MemoryGateway {
 
     async fn abort_upload(&self, _: View, caller: Caller, request: UploadRef) -> Result<(), Error> {
         let mut state = self.enter(&caller, "abort_upload", &request.bucket)?;
-        uploads::find(&mut state, &request)?;
-        let upload = (
-            request.key.as_str().to_owned(),
-            request.upload.as_str().to_owned(),
-        );
-        state.bucket(&request.bucket)?.uploads.remove(&upload);
-        Ok(())
+        uploads::abort(&mut state, &request)
+    }
+}
+
+impl State {
+    fn put(&mut self, request: PutObject, bytes: Bytes, digests: &Digests) -> Result<StoredObject, Error> {
+        let (bucket, _) = self.bucket(&request.bucket)?;
+        let checksum = digests.checksum.map(|checksum| ObjectChecksum {
+            checksum,
+            kind: ChecksumType::FullObject,
+            parts: None,
+        });
+        let etag = raft_types::ETag::of_whole(digests.md5);
+        let object = translate::new_object(bytes.len() as u64, etag, request.metadata, checksum);
+        let command = commands::CommitObject {
+            bucket,
+            key: translate::object_key(&request.key),
+            written: self.write(bytes),
+            object,
+            conditions: translate::conditions(&request.conditions),
+            order: self.order(),
+        };
+        match self.commit(Command::CommitObject(Box::new(command)), &request.conditions)? {
+            Outcome::Committed(done) => Ok(StoredObject {
+                etag: translate::etag(&done.etag),
+                version: translate::version(done.version, done.is_null, done.versioning),
+                checksum,
+                encryption: self.encryption(),
+            }),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn find(
+        &self,
+        bucket: BucketId,
+        versioning: Versioning,
+        key: &api::port::ObjectKey,
+    ) -> Result<ObjectRecord, Error> {
+        match self.model.lookup(bucket, &translate::object_key(key), None) {
+            Lookup::Object(object) => Ok(*object),
+            Lookup::DeleteMarker(marker) => Err(Error::NoSuchKey {
+                marker: translate::version(marker.version, marker.is_null, versioning),
+            }),
+            Lookup::Nothing => Err(Error::NoSuchKey { marker: None }),
+        }
+    }
+
+    /// Where a part of an object lies. One that was not uploaded in parts has one.
+    fn part_of(&self, object: &ObjectRecord, number: api::port::PartNumber) -> Result<PartSpan, Error> {
+        let Content::Manifest(upload) = object.content else {
+            let range = ByteRange {
+                offset: 0,
+                length: object.size,
+            };
+            let whole = PartSpan {
+                range,
+                parts: None,
+                checksum: None,
+            };
+            return if number.get() == 1 {
+                Ok(whole)
+            } else {
+                Err(Error::NoSuchPart(number))
+            };
+        };
+        let part = self
+            .model
+            .manifest_part(upload, translate::part_number(number))
+            .ok_or(Error::NoSuchPart(number))?;
+        Ok(PartSpan {
+            range: ByteRange {
+                offset: part.start,
+                length: part.record.size,
+            },
+            parts: Some(part.parts),
+            checksum: translate::checksum(&part.record.checksums),
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod ask;
 pub(crate) mod chunks;
 pub(crate) mod gateway;
+pub(crate) mod log;
 pub(crate) mod wire;
 pub(crate) mod xml;
 
@@ -70,6 +71,7 @@ impl House {
     }
 
     pub(crate) fn with(config: S3Config) -> Self {
+        log::keep();
         let gateway = MemoryGateway::new();
         let records = Records::default();
         let service = S3Service::new(gateway.clone(), config, bodies(), Arc::new(records.clone()));

@@ -14,6 +14,7 @@ use crate::identity::{Identity, write_identity};
 use crate::limit::{Limit, LimitOptions};
 use crate::memory::MemoryBackend;
 use crate::observe::{MetricNames, Observe};
+use crate::timeout::Timeout;
 
 /// A directory on the disk of the machine.
 async fn on_disk() -> (FsBackend, TempDir) {
@@ -47,6 +48,7 @@ fn limit(concurrent: usize) -> LimitOptions {
 
 const NAMES: MetricNames = MetricNames {
     requests: "backend_requests",
+    failures: "backend_failures",
     seconds: "backend_seconds",
     bytes_stored: "backend_bytes_stored",
     bytes_read: "backend_bytes_read",
@@ -133,7 +135,8 @@ mod decorated_fs {
         // Beside the prefixes of the checks, since some of them write an identity of their own.
         let home = KeyPrefix::parse("home").unwrap();
         write_identity(&backend, &home, &identity).await.unwrap();
-        let backend = Limit::new(Faulty::new(Count::new(backend), Script::seeded(1)), limit(16));
+        let backend = Timeout::new(Faulty::new(Count::new(backend), Script::seeded(1)), PATIENCE);
+        let backend = Limit::new(backend, limit(16));
         let backend = Guard::new(Observe::new(backend, NAMES), home, identity).unwrap();
         Fixture::new(backend).keeping(folder)
     }

@@ -1,6 +1,7 @@
 //! Attaching backends, whatever fails meanwhile (C2, DESIGN 3.4).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use node_backend::fault::{Fault, Faulty, Script, When};
 use node_backend::identity::{Identity, Verdict};
@@ -39,6 +40,7 @@ impl Disk {
             metadata: &world.metadata,
             identity: &world.identity,
             backends: &backends,
+            timeout: Duration::from_secs(30),
         };
         attacher.attach_adapter(&self.name, kind, adapter).await?;
         Ok(backends)

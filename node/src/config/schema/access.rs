@@ -48,6 +48,6 @@ pub(super) const USER: &[Key] = &[
     Key::new(
         "create_buckets",
         Form::Flag,
-        "Whether the user may create buckets. It owns what it creates. True for a user with `*`, else false, unless given.",
+        "Whether the user may create buckets. It owns what it creates, and deletes no other. True for a user with `*`, else false, unless given.",
     ),
 ];

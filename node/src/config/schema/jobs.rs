@@ -49,7 +49,6 @@ pub(super) const SESSIONS: &[Key] = &[
 pub(super) const UPLOADS: &[Key] = &[Key::new(
     "completed_retention",
     POSITIVE_TIME,
-    "How long a completed upload is remembered, so that a repeated Complete gets the same answer.",
+    "How long a completed upload is remembered, so that a repeated Complete gets the same answer. Of uploads that are completed from then on.",
 )
-.default("24h")
-.no_effect("completed uploads are not forgotten yet")];
+.default("24h")];

@@ -2,6 +2,8 @@
 
 use super::{ANY_COUNT, ANY_TIME, Form, Key, POSITIVE_TIME, hours, seconds};
 
+const BESIDE_FILES: &str = "counts beside cert_file and key_file, and is refused without them";
+
 const ADMISSION: &str = "limits on requests in flight do not exist yet (server.max_connections does)";
 
 pub(super) const SERVER: &[Key] = &[
@@ -12,10 +14,9 @@ pub(super) const SERVER: &[Key] = &[
     Key::new("domain", Form::Text, "Domain for virtual-hosted requests (`bucket.DOMAIN`). Path-style requests work with and without it."),
     Key::new("max_object_size", Form::Size(1, 5 << 30), "Most bytes of one PUT or one part. Objects of several parts may be larger.")
         .default("5GiB"),
-    Key::new("backend_timeout", Form::Time(seconds(1), hours(1)), "Longest time that a request to a backend may go without progress.")
-        .default("30s")
-        .no_effect("a directory has no timeouts of its own"),
-    Key::new("read_timeout", POSITIVE_TIME, "Longest time without a byte from a client that is sending a body. It bounds stalls, never a whole body.")
+    Key::new("backend_timeout", Form::Time(seconds(1), hours(1)), "Longest time that a request to a backend may go without progress, such as a disk that hangs; it fails then. It bounds stalls, never a whole body.")
+        .default("30s"),
+    Key::new("read_timeout", POSITIVE_TIME, "Longest time without a byte from a client that is sending a body, and with less than 256 bytes per second on average. It bounds stalls, never a whole body.")
         .default("60s")
         .local(),
     Key::new("write_timeout", POSITIVE_TIME, "Longest time in which a client takes no byte of its answer. It bounds stalls, never a whole body.")
@@ -71,14 +72,16 @@ const TLS: &[Key] = &[
         "Oldest TLS version that is accepted.",
     )
     .default("1.2")
-    .local(),
+    .local()
+    .goes_with(BESIDE_FILES),
     Key::new(
         "http2",
         Form::Flag,
         "Offer HTTP/2. S3 clients gain nothing from it, so it is off.",
     )
     .default("false")
-    .local(),
+    .local()
+    .goes_with(BESIDE_FILES),
     Key::new(
         "client_ca_file",
         Form::Path,

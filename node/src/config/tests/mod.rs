@@ -8,6 +8,7 @@
 mod access;
 mod canary;
 mod examples;
+mod files;
 mod print;
 mod problems;
 mod seeds;
@@ -81,9 +82,18 @@ pub(super) fn warnings(yaml: &str) -> Vec<String> {
 pub(super) const MASTER_KEY: &str = "nALxelU+yBTZYKsng+5LkTb9CLJvxR104EmaM4fWXAE=\n";
 
 pub(super) fn key_file(folder: &Path) -> PathBuf {
-    use std::os::unix::fs::PermissionsExt;
     let path = folder.join("master.key");
     std::fs::write(&path, MASTER_KEY).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+    private(&path);
     path
+}
+
+/// As packages install what is secret.
+pub(super) fn private(path: &Path) {
+    set_mode(path, 0o640);
+}
+
+pub(super) fn set_mode(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }

@@ -32,6 +32,7 @@ const PRINTED: &str = r#"server:
   region: eu-west-1
   domain: S3.Example.com
   max_object_size: 256MiB
+  backend_timeout: 30s
   read_timeout: 1m
   write_timeout: 1m
   idle_timeout: 2m
@@ -41,9 +42,6 @@ const PRINTED: &str = r#"server:
   shutdown_delay: 1m30s
   drain_timeout: 20s
   root_health: false
-  tls:
-    min_version: "1.2"
-    http2: false
 data_dir: /var/lib/holdfast
 node_name: node-1
 buckets:
@@ -78,6 +76,8 @@ sessions:
   epoch_max_attempts: 100000
   epoch_close_timeout: 168h
   second_sweep_after: 24h
+uploads:
+  completed_retention: 24h
 logging:
   level: info
   format: json
@@ -97,11 +97,7 @@ fn what_is_printed_has_every_default_and_no_secret() {
 #[test]
 fn what_is_printed_can_be_read_again_and_means_the_same_but_for_the_secrets() {
     let first = load(WHOLE).unwrap();
-    // The defaults of a section of TLS that is off would read as if it were meant to be on.
-    let printed = first
-        .effective
-        .to_string()
-        .replace("  tls:\n    min_version: \"1.2\"\n    http2: false\n", "");
+    let printed = first.effective.to_string();
     let second = load(&printed).unwrap_or_else(|problems| panic!("{problems}\n{printed}"));
     let changed: Vec<_> = first
         .effective
@@ -111,6 +107,28 @@ fn what_is_printed_can_be_read_again_and_means_the_same_but_for_the_secrets() {
         .collect();
     assert_eq!(changed, ["buckets", "users"]);
     assert_eq!(second.effective.to_string().len(), PRINTED.len());
+}
+
+#[test]
+fn what_goes_with_another_key_is_printed_beside_it_and_not_without() {
+    let folder = tempfile::tempdir().unwrap();
+    let issued = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    std::fs::write(&cert, issued.cert.pem()).unwrap();
+    std::fs::write(&key, issued.signing_key.serialize_pem()).unwrap();
+    private(&key);
+    let tls = format!(
+        "server: {{tls: {{cert_file: {}, key_file: {}}}}}",
+        cert.display(),
+        key.display()
+    );
+    let printed = minimal(&tls).effective.to_string();
+    assert!(
+        printed.contains("    min_version: \"1.2\"\n    http2: false\n"),
+        "{printed}"
+    );
+    let printed = load(MINIMAL).unwrap().effective.to_string();
+    assert!(!printed.contains("min_version"), "{printed}");
 }
 
 #[test]

@@ -7,7 +7,9 @@
 )]
 
 mod abuse;
+mod early;
 mod endings;
+mod floods;
 mod routes;
 mod surface;
 mod tls;
@@ -159,6 +161,19 @@ impl Raw {
         // A reset is an end too.
         let _ = soon(self.0.read_to_end(&mut rest)).await;
         rest
+    }
+}
+
+/// Asserts that an answer of the listener itself is an error as S3 writes it, with the id of its request.
+fn assert_tells(answer: &Answer, code: &str) {
+    let body = String::from_utf8(answer.body.clone()).unwrap();
+    let id = answer.header("x-amz-request-id").unwrap();
+    assert_eq!(id.len(), 16, "{id}");
+    for part in [
+        format!("<Code>{code}</Code>"),
+        format!("<RequestId>{id}</RequestId>"),
+    ] {
+        assert!(body.contains(&part), "{part} is missing: {body}");
     }
 }
 

@@ -164,12 +164,23 @@ async fn s3_is_told_to_come_back_while_the_node_starts() {
     let mut client = Raw::connect(address).await;
     let answer = client.get("/bucket/key").await;
     assert_eq!((answer.status(), answer.header("retry-after")), (503, Some("1")));
-    assert!(
-        String::from_utf8(answer.body)
-            .unwrap()
-            .contains("<Code>ServiceUnavailable</Code>")
-    );
+    assert_tells(&answer, "ServiceUnavailable");
     assert_eq!(client.get("/health").await.status(), 200);
     cell.set(TestSurface::default()).ok().unwrap();
     assert_eq!(client.get("/bucket/key").await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_request_its_handler_and_its_body_have_one_id_and_no_two_requests_the_same() {
+    let running = start(PATIENT);
+    let mut client = Raw::connect(running.address).await;
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let answer = String::from_utf8(client.get("/request").await.body).unwrap();
+        let ids: Vec<_> = answer.split(' ').map(str::to_owned).collect();
+        assert_eq!(ids.len(), 3);
+        assert!(ids.iter().all(|id| *id == ids[0] && id != "none"), "{answer}");
+        seen.push(answer);
+    }
+    assert_ne!(seen[0], seen[1]);
 }

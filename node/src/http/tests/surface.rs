@@ -3,12 +3,15 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
+use api::port::RequestId;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use http::{Request, Response};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -16,6 +19,10 @@ use hyper::service::Service;
 use tokio::sync::Semaphore;
 
 use crate::http::BoxError;
+use crate::telemetry::current_request;
+
+/// What is said to whoever is refused.
+pub(super) const REFUSAL: &str = "<Error><Code>AccessDenied</Code><Message>Not for you.</Message></Error>";
 
 /// Serves by path:
 /// - `/echo` answers with the body;
@@ -23,6 +30,8 @@ use crate::http::BoxError;
 /// - `/panic` panics;
 /// - `/broken` panics in its body;
 /// - `/endless` never stops sending;
+/// - `/refuse` answers 403 without reading, and ends the connection;
+/// - `/request` answers with the id that the request bears, that of its handler and that of its body;
 /// - everything else answers with its method, host and path.
 #[derive(Clone)]
 pub(super) struct TestSurface {
@@ -32,6 +41,37 @@ pub(super) struct TestSurface {
     pub(super) release: Arc<Semaphore>,
     /// One permit per endless body that was given up.
     pub(super) given_up: Arc<Semaphore>,
+    /// How many requests are handled at this moment, and how many were at once.
+    pub(super) handled: Arc<Handled>,
+}
+
+/// Counts handlers that run.
+#[derive(Debug, Default)]
+pub(super) struct Handled {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl Handled {
+    pub(super) fn now(&self) -> usize {
+        self.now.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn most(&self) -> usize {
+        self.most.load(Ordering::SeqCst)
+    }
+
+    fn enter(self: &Arc<Self>) -> impl Drop + use<> {
+        struct Leaves(Arc<Handled>);
+        impl Drop for Leaves {
+            fn drop(&mut self) {
+                self.0.now.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        Leaves(Arc::clone(self))
+    }
 }
 
 impl Default for TestSurface {
@@ -41,6 +81,7 @@ impl Default for TestSurface {
             held: none(),
             release: none(),
             given_up: none(),
+            handled: Arc::default(),
         }
     }
 }
@@ -52,7 +93,22 @@ impl Service<Request<Incoming>> for TestSurface {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let surface = self.clone();
-        async move { Ok(Response::new(surface.answer(request).await)) }.boxed()
+        async move {
+            let _leaves = surface.handled.enter();
+            let refused = request.uri().path() == "/refuse";
+            let version = request.version();
+            let mut response = Response::new(surface.answer(request).await);
+            if refused {
+                *response.status_mut() = StatusCode::FORBIDDEN;
+                if version <= Version::HTTP_11 {
+                    response
+                        .headers_mut()
+                        .insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+            }
+            Ok(response)
+        }
+        .boxed()
     }
 }
 
@@ -70,6 +126,11 @@ impl TestSurface {
             }
             "/panic" => panic!("a handler panics, as it was told to"),
             "/broken" => TestBody::Broken,
+            "/refuse" => TestBody::text(REFUSAL),
+            "/request" => {
+                let borne = request.extensions().get::<RequestId>().copied();
+                TestBody::Request(vec![borne, current_request()])
+            }
             "/endless" => TestBody::Endless(GivenUp(self.given_up)),
             path => {
                 let host = request
@@ -85,6 +146,7 @@ impl TestSurface {
 pub(super) enum TestBody {
     Whole(Full<Bytes>),
     Broken,
+    Request(Vec<Option<RequestId>>),
     Endless(#[expect(dead_code, reason = "held for its drop")] GivenUp),
 }
 
@@ -113,6 +175,15 @@ impl Body for TestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.get_mut() {
             Self::Whole(body) => Pin::new(body).poll_frame(context).map_err(|never| match never {}),
+            Self::Request(ids) if ids.is_empty() => Poll::Ready(None),
+            Self::Request(ids) => {
+                ids.push(current_request());
+                let text: Vec<_> = ids
+                    .drain(..)
+                    .map(|id| id.map_or("none".to_owned(), |id| id.to_string()))
+                    .collect();
+                Poll::Ready(Some(Ok(Frame::data(Bytes::from(text.join(" "))))))
+            }
             Self::Broken => panic!("a body panics, as it was told to"),
             Self::Endless(_) => Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[0; 64 << 10]))))),
         }
@@ -125,6 +196,9 @@ impl Body for TestBody {
     fn size_hint(&self) -> http_body::SizeHint {
         match self {
             Self::Whole(body) => body.size_hint(),
+            Self::Request(ids) if ids.is_empty() => http_body::SizeHint::with_exact(0),
+            // Three ids and what stands between them.
+            Self::Request(_) => http_body::SizeHint::with_exact(3 * 16 + 2),
             Self::Broken | Self::Endless(_) => http_body::SizeHint::default(),
         }
     }

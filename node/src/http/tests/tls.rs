@@ -14,13 +14,13 @@ use tokio_rustls::client::TlsStream;
 use super::*;
 use crate::config::{HttpProtocols, TlsConfig, TlsVersion};
 
-struct Certificate {
+pub(super) struct Certificate {
     _folder: tempfile::TempDir,
     files: TlsConfig,
 }
 
 impl Certificate {
-    fn new(protocols: HttpProtocols, min_version: TlsVersion) -> (Self, CertificateDer<'static>) {
+    pub(super) fn new(protocols: HttpProtocols, min_version: TlsVersion) -> (Self, CertificateDer<'static>) {
         let folder = tempfile::tempdir().unwrap();
         let files = TlsConfig {
             cert_file: folder.path().join("cert.pem"),
@@ -45,7 +45,7 @@ impl Certificate {
     }
 }
 
-async fn handshake(
+pub(super) async fn handshake(
     address: SocketAddr,
     trusted: &CertificateDer<'static>,
     protocols: &[&[u8]],
@@ -83,7 +83,7 @@ async fn get(stream: &mut TlsStream<TcpStream>, path: &str) -> String {
     String::from_utf8(text).unwrap()
 }
 
-fn start_tls(certificate: &Certificate, options: ServerOptions) -> (Running, Arc<ReloadableTls>) {
+pub(super) fn start_tls(certificate: &Certificate, options: ServerOptions) -> (Running, Arc<ReloadableTls>) {
     let tls = Arc::new(ReloadableTls::load(certificate.files.clone()).unwrap());
     (start_with(options, "", Some(Arc::clone(&tls))), tls)
 }

@@ -41,7 +41,7 @@ async fn a_key_that_cannot_be_deleted_holds_up_no_other_and_is_tried_again() {
     world.jobs.collect().await;
     assert_eq!(
         world.attempts_on(0).into_iter().collect::<Vec<_>>(),
-        [stuck.clone()]
+        std::slice::from_ref(&stuck)
     );
     assert_eq!(world.rows().garbage.len(), 1);
     assert_eq!(world.backends[0].script.fired(rule), 1, "once in a turn");

@@ -98,8 +98,8 @@ pub(super) fn set_state<T: ReadTables>(
     match (command.from, command.to) {
         (BackendState::Active, BackendState::Draining) | (BackendState::Draining, BackendState::Active) => {}
         (BackendState::Draining, BackendState::Removed) => check_unused(context, command.backend, &record)?,
-        // It never took anything.
-        (BackendState::Attaching, BackendState::Removed) => {}
+        // No replica was ever added, but attempts may have been given up.
+        (BackendState::Attaching, BackendState::Removed) => check_empty(context, command.backend)?,
         (from, to) => {
             return Err(Stop::malformed(format!(
                 "a backend does not go from {from:?} to {to:?}"
@@ -122,10 +122,7 @@ fn check_unused<T: ReadTables>(
     backend: BackendId,
     record: &BackendRecord,
 ) -> Result<(), Stop> {
-    let counters = queries::backend_counters(&*context.tx, backend)?;
-    if counters.replicas > 0 || counters.garbage > 0 {
-        return Err(Rejection::BackendInUse.into());
-    }
+    check_empty(context, backend)?;
     for (_, epoch) in queries::epochs(&*context.tx)? {
         if epoch.opened_index > record.state_index {
             continue;
@@ -143,6 +140,14 @@ fn check_unused<T: ReadTables>(
         if !is_done {
             return Err(Rejection::BackendInUse.into());
         }
+    }
+    Ok(())
+}
+
+fn check_empty<T: ReadTables>(context: &Context<'_, '_, T>, backend: BackendId) -> Result<(), Stop> {
+    let counters = queries::backend_counters(&*context.tx, backend)?;
+    if counters.replicas > 0 || counters.garbage > 0 {
+        return Err(Rejection::BackendInUse.into());
     }
     Ok(())
 }

@@ -170,7 +170,11 @@ fn read_parts<T: ReadTables>(
 /// Keeps the result for repetitions.
 fn keep<T: ReadTables>(context: &mut Context<'_, '_, T>, command: &CompleteUpload, answer: &Committed) {
     let target = &command.target;
-    let due = context.now.plus_millis(limits::COMPLETION_KEPT_MILLIS);
+    let kept = match command.kept_millis {
+        0 => limits::COMPLETION_KEPT_MILLIS,
+        millis => millis,
+    };
+    let due = context.now.plus_millis(kept);
     let record = CompletionRecord {
         bucket: target.bucket,
         key: target.key.clone(),

@@ -33,6 +33,8 @@ pub(super) struct Context<'c, 't, T> {
     /// Changes of reference counts.
     pub(super) references: References,
     pub(super) effects: Vec<Effect>,
+    /// What was found so far.
+    incidents: Vec<(RowId, Broken)>,
     position: u32,
     row_ordinal: u32,
     version_ordinal: u32,
@@ -61,6 +63,7 @@ impl<'c, 't, T: ReadTables> Context<'c, 't, T> {
             deltas: Deltas::default(),
             references: References::default(),
             effects: Vec::new(),
+            incidents: Vec::new(),
             position: at.position,
             row_ordinal: 0,
             version_ordinal: 0,
@@ -135,9 +138,14 @@ impl<'c, 't, T: ReadTables> Context<'c, 't, T> {
         queries::counters(&*self.tx)
     }
 
-    /// Writes an incident row, or only counts it where too many stand already.
+    /// Writes an incident row, or only counts it where too many stand already. What a command finds twice is
+    /// one incident.
     pub(super) fn incident(&mut self, broken: Broken) -> Result<RowId, Fault> {
+        if let Some((row, _)) = self.incidents.iter().find(|(_, known)| *known == broken) {
+            return Ok(*row);
+        }
         let row = self.next_row();
+        self.incidents.push((row, broken.clone()));
         let mut counters = self.counters()?;
         if counters.incidents < limits::INCIDENTS {
             counters.incidents += 1;
@@ -160,6 +168,7 @@ impl<'c, 't, T: ReadTables> Context<'c, 't, T> {
         self.deltas = Deltas::default();
         self.references = References::default();
         self.effects.clear();
+        self.incidents.clear();
     }
 
     /// Writes the counters that changed beside a command that was taken back.

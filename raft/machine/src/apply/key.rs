@@ -65,6 +65,7 @@ pub(super) fn prove<T: ReadTables>(
         open.push(context.session);
         record.proved = open;
         context.put(&key, &record);
+        context.changed(Table::Keys);
     }
     Ok(Outcome::Done)
 }
@@ -102,6 +103,7 @@ pub(super) fn activate<T: ReadTables>(
         },
         &bucket,
     );
+    context.changed(Table::Keys);
     context.changed(Table::Buckets);
     Ok(Outcome::Done)
 }

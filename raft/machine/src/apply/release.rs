@@ -182,11 +182,12 @@ impl Walk {
             Dead::Unlisted => SCANNED_AT_ONCE,
         };
         let range = KeyRange::under(Table::Parts, &upload);
-        let page = rows::page::<PartKey>(&*context.tx, &range, after_key.as_ref(), limit)?;
+        // One more is read than may be taken: a step that takes the last one finishes.
+        let page = rows::page::<PartKey>(&*context.tx, &range, after_key.as_ref(), limit + 1)?;
         context.scanned(page.len())?;
-        let is_last_page = page.len() < limit;
+        let is_last_page = page.len() <= limit;
         let mut reached = after;
-        for (key, part) in page {
+        for (key, part) in page.into_iter().take(limit) {
             let is_listed = listed::contains(&parts.listed, key.number);
             if !is_listed || parts.dead == Dead::All {
                 if !self.may_go_on(context) {
@@ -227,22 +228,23 @@ impl Walk {
     ) -> Result<Step, Stop> {
         let limit = self.left.min(limits::ROWS_WRITTEN / 4);
         let keys = KeyRange::under(Table::Keys, &bucket);
-        let keys = rows::page::<KeyVersionKey>(&*context.tx, &keys, None, limit)?;
+        let keys = rows::page::<KeyVersionKey>(&*context.tx, &keys, None, limit + 1)?;
         let range = UploadKey::with_prefix(bucket, b"");
-        let uploads = rows::page::<UploadKey>(&*context.tx, &range, None, limit - keys.len())?;
-        let taken = keys.len() + uploads.len();
-        context.scanned(taken)?;
-        for (key, _) in keys {
-            context.delete(&key);
+        let uploads = rows::page::<UploadKey>(&*context.tx, &range, None, limit + 1 - keys.len())?;
+        let found = keys.len() + uploads.len();
+        context.scanned(found)?;
+        let uploads_taken = limit.saturating_sub(keys.len());
+        for (key, _) in keys.iter().take(limit) {
+            context.delete(key);
         }
-        for (key, _) in uploads {
+        for (key, _) in uploads.into_iter().take(uploads_taken) {
             context.delete(&key);
             if upload::has_parts(context, key.upload)? {
                 let upload = key.upload;
                 references::release(context, ReleaseSubject::Upload(DeadUpload { bucket, upload }));
             }
         }
-        Ok(if taken < limit {
+        Ok(if found <= limit {
             Step::Finished
         } else {
             Step::At(0)
@@ -257,11 +259,11 @@ impl Walk {
     ) -> Result<Step, Stop> {
         let limit = self.left.min(limits::ROWS_WRITTEN - CLOSING_ROWS);
         let range = KeyRange::under(Table::Outcomes, &session);
-        let page = rows::page::<OutcomeKey>(&*context.tx, &range, None, limit)?;
+        let page = rows::page::<OutcomeKey>(&*context.tx, &range, None, limit + 1)?;
         context.scanned(page.len())?;
-        let is_last_page = page.len() < limit;
-        for (key, _) in page {
-            context.delete(&key);
+        let is_last_page = page.len() <= limit;
+        for (key, _) in page.iter().take(limit) {
+            context.delete(key);
         }
         if is_last_page {
             session::forget_if_done(context, session)?;

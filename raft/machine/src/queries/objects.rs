@@ -43,7 +43,7 @@ pub fn current(
     )
 }
 
-/// A version of a key, or its current one.
+/// A version of a key by the name that clients give it, or its newest entry.
 pub fn lookup(
     tables: &impl ReadTables,
     bucket: BucketId,
@@ -78,9 +78,9 @@ fn noncurrent(
     tables: &impl ReadTables,
     bucket: BucketId,
     key: &ObjectKey,
-    version: &VersionName,
+    name: &VersionName,
 ) -> Result<Lookup, Fault> {
-    let version = match version {
+    let version = match name {
         VersionName::Id(version) => *version,
         VersionName::Null => {
             let pointer = rows::get(
@@ -104,5 +104,7 @@ fn noncurrent(
             version,
         },
     )?;
+    // A null version goes by its name, not by its id.
+    let entry = entry.filter(|entry| VersionName::of(entry.version(), entry.is_null()) == *name);
     Ok(entry.map_or(Lookup::Nothing, Lookup::from))
 }

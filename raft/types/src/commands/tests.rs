@@ -184,7 +184,7 @@ fn commands() -> Vec<Command> {
         Command::CopyReference(Box::new(CopyReference { bucket, source: "a".parse().unwrap(), source_version: version(), source_conditions: conditions(), key: "b".parse().unwrap(), object: object(), conditions: conditions() })),
         Command::CreateUpload(Box::new(CreateUpload { target: upload(), owner: Some("bob".parse().unwrap()), headers: headers(), metadata: metadata(), storage_class: Some("COLD".to_owned()), algorithm: Some(ChecksumAlgorithm::Sha256), scope: ChecksumScope::Composite, backends: vec![backend] })),
         Command::CommitPart(Box::new(CommitPart { target: upload(), number: PartNumber::MAX, written: written(), size: 4096, etag: ETag::of_whole([9; 16]), checksums: checksums() })),
-        Command::CompleteUpload(Box::new(CompleteUpload { target: upload(), listed: Bytes::from_static(&[7]), digest: fingerprint, size: 4096, etag: ETag::of_parts([9; 16], 3), checksums: checksums(), conditions: conditions() })),
+        Command::CompleteUpload(Box::new(CompleteUpload { target: upload(), listed: Bytes::from_static(&[7]), digest: fingerprint, size: 4096, etag: ETag::of_parts([9; 16], 3), checksums: checksums(), conditions: conditions(), kept_millis: 90_000 })),
         Command::AbortUpload(AbortUpload { target: upload() }),
         Command::ExpireCompletions(ExpireCompletions { limit: 100 }),
         Command::AddReplica(AddReplica { blob, replica: replica(), stored: 4321 }),
@@ -248,7 +248,7 @@ fn the_encoding_of_commands_is_the_one_that_was_released() {
     }
     assert_eq!(
         hex::encode(hash.finalize()),
-        "dd8973c2e3272c5a4d331c63468111d545d1bad3427f5d8f32348f0a6fb174d4"
+        "7a8a7d10770abae1b3f43c02b53df36221fe053ba3b954ec79d92d7b5f038d1b"
     );
 }
 

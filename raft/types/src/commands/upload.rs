@@ -80,6 +80,9 @@ record! {
         6 => checksums: Vec<Checksum>,
         /// What must hold of the key's current version.
         7 => conditions: Option<Conditions>,
+        /// How long the result is kept for repetitions, in milliseconds; 0 stands for
+        /// [`COMPLETION_KEPT_MILLIS`](crate::limits::COMPLETION_KEPT_MILLIS).
+        8 => kept_millis: u64,
     }
 }
 

@@ -2,13 +2,13 @@
 
 use bytes::Bytes;
 use raft_types::commands::{
-    ActivateBackend, AddReplica, AttachBackend, CloseEpoch, RecordSweep, RemoveReplica, SealEpoch,
-    SetBackendState, SweepMark,
+    ActivateBackend, AddReplica, AttachBackend, CloseEpoch, GiveUpAttempts, RecordSweep, RemoveReplica,
+    SealEpoch, SetBackendState, SweepMark,
 };
 use raft_types::records::{BackendState, SweepPass};
-use raft_types::{BackendId, BackendNonce, Command, Outcome, Rejection};
+use raft_types::{BackendId, BackendNonce, BlobId, Command, Outcome, Rejection};
 
-use super::fixture::{Machine, replica};
+use super::fixture::{Machine, attempt, replica, row_of};
 use crate::queries;
 
 fn set(backend: u32, from: BackendState, to: BackendState) -> Command {
@@ -188,4 +188,20 @@ fn a_backend_goes_only_by_the_steps_of_its_life() {
         machine.rejection(set(9, DRAIN.0, DRAIN.1)),
         Rejection::NoSuchBackend
     );
+}
+
+#[test]
+fn c7_a_backend_that_was_never_active_stays_while_an_attempt_on_it_is_to_be_deleted() {
+    let mut machine = Machine::ready();
+    let backend = machine.attach("three");
+    let attempts = vec![attempt(BlobId([9; 16]), backend.0, machine.session.epoch, 1)];
+    machine.done(Command::GiveUpAttempts(GiveUpAttempts { attempts }));
+    let remove = set(backend.0, BackendState::Attaching, BackendState::Removed);
+    assert_eq!(machine.rejection(remove.clone()), Rejection::BackendInUse);
+    let (key, _) = machine.garbage(backend.0).remove(0);
+    machine.done(Command::ConfirmDeleted(raft_types::commands::ConfirmDeleted {
+        backend,
+        rows: vec![row_of(&key)],
+    }));
+    machine.done(remove);
 }

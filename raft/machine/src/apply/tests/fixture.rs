@@ -419,6 +419,7 @@ impl Machine {
             etag: ETag::of_parts([5; 16], numbers.len() as u16),
             checksums: Vec::new(),
             conditions: None,
+            kept_millis: 0,
         }
     }
 }

@@ -224,3 +224,23 @@ fn c5_a_bucket_of_many_key_versions_is_deleted_and_the_rest_of_them_released() {
             .is_empty()
     );
 }
+
+/// What nodes cache of the keys is valid at an equal revision (H11), and it includes which key is active.
+#[test]
+fn h11_the_revision_of_the_keys_moves_with_every_change_of_one() {
+    let mut machine = Machine::ready();
+    let bucket = machine.bucket;
+    let revision =
+        |machine: &Machine| queries::revision(&machine.tables, raft_types::keys::Table::Keys).unwrap();
+    machine.done(put(bucket, 1));
+    assert_eq!(revision(&machine), machine.index, "put");
+    machine.done(prove(bucket, 1));
+    assert_eq!(revision(&machine), machine.index, "proved");
+    machine.done(prove(bucket, 1));
+    assert!(revision(&machine) < machine.index, "proved before");
+    let record = keyring(&machine);
+    machine.done(record);
+    assert!(revision(&machine) < machine.index, "a keyring is no key");
+    machine.done(activate(bucket, 1));
+    assert_eq!(revision(&machine), machine.index, "activated");
+}

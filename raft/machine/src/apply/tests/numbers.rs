@@ -321,7 +321,7 @@ fn an_attempt_that_is_live_never_enters_garbage_whoever_asks() {
         attempts: attempts.clone(),
     }));
     assert!(matches!(rejection, Rejection::Incident(_)));
-    assert!(machine.incidents() >= 1);
+    assert_eq!(machine.incidents(), 1, "one finding is one incident");
     let seq = machine.session.next + 1;
     let settle = Command::Settle(Settle { seq, attempts });
     assert_eq!(machine.command(settle), Outcome::Cancelled);

@@ -1,6 +1,6 @@
 //! Multipart uploads (M16, C5).
 
-use raft_types::commands::{AbortUpload, Conditions, ETagCondition, ExpireCompletions};
+use raft_types::commands::{AbortUpload, CompleteUpload, Conditions, ETagCondition, ExpireCompletions};
 use raft_types::limits::COMPLETION_KEPT_MILLIS;
 use raft_types::records::{Content, DeathCause, ReleaseSubject};
 use raft_types::{Command, Outcome, PartNumber, Rejection, Released};
@@ -173,6 +173,27 @@ fn m16_completions_are_kept_for_a_day_and_then_forgotten() {
             after: 1
         })
     );
+}
+
+#[test]
+fn a_completion_is_kept_for_as_long_as_its_command_says() {
+    let mut machine = Machine::ready();
+    let target = machine.create_upload("a");
+    machine.put_part(&target, 1, 7);
+    let complete = CompleteUpload {
+        kept_millis: 500,
+        ..machine.complete(&target, &[1])
+    };
+    let first = machine.committed(Command::CompleteUpload(Box::new(complete.clone())));
+    machine.now = machine.now.plus_millis(499);
+    let expire = Command::ExpireCompletions(ExpireCompletions { limit: 10 });
+    machine.command(expire.clone());
+    let again = machine.committed(Command::CompleteUpload(Box::new(complete.clone())));
+    assert_eq!(first, again, "a repetition in time gets the same answer");
+    machine.now = machine.now.plus_millis(1);
+    machine.command(expire);
+    let late = Command::CompleteUpload(Box::new(complete));
+    assert_eq!(machine.rejection(late), Rejection::NoSuchUpload);
 }
 
 #[test]
@@ -393,4 +414,34 @@ fn a_range_never_shows_a_part_that_is_not_listed_even_before_it_is_released() {
     );
     machine.release_all(100);
     assert_eq!(resolve(&machine), before);
+}
+
+#[test]
+fn a_step_of_a_release_that_takes_the_last_item_finishes() {
+    let mut machine = Machine::ready();
+    for parts in 1..4 {
+        let target = machine.create_upload("key");
+        for number in 1..=parts {
+            machine.put_part(&target, number, 10);
+        }
+        machine.done(Command::AbortUpload(AbortUpload { target }));
+        assert_eq!(machine.release_all(1), usize::from(parts), "one part at a time");
+    }
+    let bucket = machine.bucket;
+    machine.create_upload("one");
+    machine.create_upload("two");
+    machine.done(Command::DeleteBucket(raft_types::commands::DeleteBucket {
+        bucket,
+    }));
+    assert_eq!(machine.release_all(2), 1, "both uploads of a bucket");
+    let session = machine.session.clone();
+    machine.session = machine.open_session(1, 2);
+    let left = (1..session.next).filter(|seq| {
+        queries::outcome(&machine.tables, session.id, *seq)
+            .unwrap()
+            .is_some()
+    });
+    let left = left.count() as u32;
+    assert!(left > 0);
+    assert_eq!(machine.release_all(left), 1, "all outcomes of a session");
 }

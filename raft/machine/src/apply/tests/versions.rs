@@ -247,3 +247,18 @@ fn listing_of_versions_pages_through_every_entry_once() {
         assert_eq!(paged, expected, "pages of {limit}");
     }
 }
+
+#[test]
+fn h6_a_null_version_goes_by_its_name_and_not_by_its_id_wherever_it_stands() {
+    let mut machine = Machine::ready();
+    let (_, null) = put(&mut machine, "key");
+    let lookup = |machine: &Machine, name| {
+        queries::lookup(&machine.tables, machine.bucket, &key("key"), Some(&name)).unwrap()
+    };
+    let by_id = VersionName::Id(null);
+    assert_eq!(lookup(&machine, by_id), Lookup::Nothing, "while it is current");
+    machine.set_versioning(Versioning::Enabled);
+    put(&mut machine, "key");
+    assert_eq!(lookup(&machine, by_id), Lookup::Nothing, "and when it is not");
+    assert!(matches!(lookup(&machine, VersionName::Null), Lookup::Object(_)));
+}
