@@ -40,17 +40,20 @@ pub enum Purpose {
     SessionTokens,
     /// Tokens that let a node join.
     JoinTokens,
+    /// The cluster-wide settings at rest; the associated data is their fingerprint.
+    Settings,
 }
 
 impl Purpose {
     /// All purposes.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::UserSecrets,
         Self::ListTokens,
         Self::Fingerprints,
         Self::Backups,
         Self::SessionTokens,
         Self::JoinTokens,
+        Self::Settings,
     ];
 
     pub(crate) const fn label(self) -> &'static [u8] {
@@ -61,6 +64,7 @@ impl Purpose {
             Self::Backups => b"holdfast/secret/backups/v1\0",
             Self::SessionTokens => b"holdfast/secret/session-tokens/v1\0",
             Self::JoinTokens => b"holdfast/secret/join-tokens/v1\0",
+            Self::Settings => b"holdfast/secret/settings/v1\0",
         }
     }
 }

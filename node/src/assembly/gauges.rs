@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use raft_machine::{Fault, queries};
+use raft_machine::{Fault, ReadTables, queries};
 use tokio::task::JoinHandle;
 
 use crate::metadata::Metadata;
@@ -53,5 +53,18 @@ fn set(metadata: &Metadata) -> Result<(), Fault> {
         waiting += counters.garbage;
     }
     metrics::gauge!(names::CLEANUP_QUEUE_DEPTH).set(waiting as f64);
+    metrics::gauge!(names::CONFIG_DRIFT).set(drifted(&view)? as f64);
     Ok(())
+}
+
+/// Nodes whose file says otherwise than the settings of the cluster.
+pub(super) fn drifted(tables: &impl ReadTables) -> Result<usize, Fault> {
+    let Some(settings) = queries::settings(tables)? else {
+        return Ok(0);
+    };
+    let nodes = queries::nodes(tables)?;
+    let drifted = nodes
+        .iter()
+        .filter(|(_, node)| node.seen.is_some_and(|seen| seen != settings.fingerprint));
+    Ok(drifted.count())
 }

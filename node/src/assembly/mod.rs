@@ -9,6 +9,7 @@ mod buckets;
 mod gauges;
 mod running;
 mod secret;
+mod settings;
 mod start;
 #[cfg(test)]
 #[allow(

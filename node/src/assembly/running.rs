@@ -11,7 +11,9 @@ use tokio::sync::watch;
 
 use super::buckets;
 use super::gauges::Gauges;
+use super::settings::{Agreed, Agreement};
 use crate::config::ClusterSettings;
+use crate::identity_access::Grants;
 use crate::jobs::Jobs;
 use crate::lifecycle::{Failure, Lifecycle, Readiness, ReconfigureError};
 use crate::metadata::Metadata;
@@ -22,6 +24,7 @@ use crate::replicas::Epochs;
 #[derive(Debug)]
 pub struct RunningNode {
     pub(super) metadata: Metadata,
+    pub(super) agreement: Agreement,
     pub(super) epochs: Arc<Epochs>,
     pub(super) access: Arc<ArcSwap<Arc<dyn AccessPolicy>>>,
     /// Taken apart when the node stops.
@@ -97,11 +100,19 @@ impl Lifecycle for RunningNode {
         settings: &'a ClusterSettings,
     ) -> BoxFuture<'a, Result<(), ReconfigureError>> {
         async move {
+            match self.agreement.reach(settings).await {
+                Ok(Agreed::Own) => {}
+                Ok(Agreed::Others(_)) => {
+                    let why = "the cluster has other settings, which hold until an operator decides";
+                    return Err(ReconfigureError(why.to_owned()));
+                }
+                Err(error) => return Err(ReconfigureError::because(&error)),
+            }
             // Before anybody is granted them: whoever may use a new bucket finds it there.
             buckets::ensure(&self.metadata, settings)
                 .await
                 .map_err(|error| ReconfigureError::because(&error))?;
-            let policy: Arc<dyn AccessPolicy> = Arc::new(crate::identity_access::Grants::of(settings));
+            let policy: Arc<dyn AccessPolicy> = Arc::new(Grants::of(settings));
             self.access.store(Arc::new(policy));
             Ok(())
         }

@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use super::backends::Attacher;
 use super::gauges::Gauges;
 use super::running::{Parts, RunningNode};
+use super::settings::{Agreed, Agreement};
 use super::{buckets, secret};
 use crate::config::{ClusterSettings, Config, EncryptionMode, MetadataConfig, NodeConfig};
 use crate::identity_access::Grants;
@@ -46,13 +47,13 @@ impl Assemble for NodeAssembly {
     async fn assemble(self, config: Config) -> Result<Assembled<Self::S3>, AssembleError> {
         let Config {
             node: local,
-            cluster: settings,
+            cluster: own,
         } = &config;
         let (fatal, failed) = fatal();
         let node = unless_failed(failed.clone(), open_metadata(local, fatal)).await?;
         let started = Started {
             local,
-            settings,
+            own,
             failed: failed.clone(),
         };
         match unless_failed(failed, started.around(&node, self.observer)).await {
@@ -75,13 +76,15 @@ impl Assemble for NodeAssembly {
 
 struct Started<'a> {
     local: &'a NodeConfig,
-    settings: &'a ClusterSettings,
+    /// What this node's file says of the settings.
+    own: &'a ClusterSettings,
     failed: watch::Receiver<Option<String>>,
 }
 
 /// Everything of a running node but the metadata itself.
 struct Around {
     metadata: Metadata,
+    agreement: Agreement,
     epochs: Arc<Epochs>,
     access: Arc<ArcSwap<Arc<dyn AccessPolicy>>>,
     jobs: Jobs,
@@ -93,6 +96,7 @@ impl Around {
     fn running(self, node: raft::Node) -> RunningNode {
         let Self {
             metadata,
+            agreement,
             epochs,
             access,
             jobs,
@@ -103,6 +107,7 @@ impl Around {
         let parts = Mutex::new(Some(Parts { jobs, gauges, node }));
         RunningNode {
             metadata,
+            agreement,
             epochs,
             access,
             parts,
@@ -118,16 +123,24 @@ impl Started<'_> {
         node: &raft::Node,
         observer: Arc<dyn RequestObserver>,
     ) -> Result<(S3Service<Gateway>, Around), AssembleError> {
-        let Self {
-            local,
-            settings,
-            failed,
-        } = self;
+        let Self { local, own, failed } = self;
         let secret = secret::open(&local.data_dir)?;
+        let token_key = secret::token_key(&secret);
         let handle = node.handle();
+        let node_id = handle.identity().node;
         let session = Session::open(&handle, SessionOptions::default()).await?;
         let metadata = Metadata::new(handle, session, Reads::default());
         let identity = queries::identity(&metadata.local())?.ok_or("the state has no identity")?;
+        let agreement = Agreement {
+            metadata: metadata.clone(),
+            node: node_id,
+            secret,
+        };
+        let agreed = agreement.reach(own).await?;
+        let settings = match &agreed {
+            Agreed::Own => own,
+            Agreed::Others(others) => others,
+        };
 
         let backends = Arc::new(Backends::default());
         let attacher = Attacher {
@@ -199,7 +212,7 @@ impl Started<'_> {
                 Scheme::HTTP
             },
             host_id: local.name.to_string(),
-            token_key: secret::token_key(&secret),
+            token_key,
             encryption: match settings.encryption.mode {
                 EncryptionMode::On => ServerSideEncryption::Always,
                 EncryptionMode::Off => ServerSideEncryption::NotAlways,
@@ -219,6 +232,7 @@ impl Started<'_> {
             s3,
             Around {
                 metadata,
+                agreement,
                 epochs,
                 access,
                 jobs,

@@ -44,6 +44,7 @@ pub struct ClusterSettings {
     /// Multipart uploads.
     pub uploads: UploadSettings,
     pub(super) statement: Statement,
+    pub(super) document: Statement,
 }
 
 /// A bucket of the configuration.

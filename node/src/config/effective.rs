@@ -10,7 +10,7 @@ use super::tree::{Origin, Section, Value};
 pub const REDACTED: &str = "<secret>";
 
 /// Spaces of one level of YAML.
-const INDENT: usize = 2;
+pub(super) const INDENT: usize = 2;
 
 /// A configuration with every default, to be shown and compared. `Display` writes YAML without
 /// secrets.
@@ -143,7 +143,7 @@ fn write_section(section: &Section, depth: usize, out: &mut String) -> fmt::Resu
     Ok(())
 }
 
-fn written(value: &Value) -> String {
+pub(super) fn written(value: &Value) -> String {
     match value {
         Value::Text(text) => quoted(text),
         Value::Secret(_) => format!("{REDACTED:?}"),
@@ -160,7 +160,7 @@ fn written(value: &Value) -> String {
 
 /// Plain where YAML could not take it for anything but text, else in double quotes. A dollar is
 /// doubled, so that what is printed can be read again.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     const WORDS: [&str; 9] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/');
     let starts_plain = text

@@ -18,6 +18,7 @@
 mod build;
 mod check;
 mod cluster;
+mod document;
 mod effective;
 mod expand;
 mod forms;

@@ -40,14 +40,14 @@ fn section(section: &Section, scope: Scope, out: &mut Vec<u8>) {
     }
 }
 
-fn works(key: &Key) -> bool {
+pub(super) fn works(key: &Key) -> bool {
     matches!(
         key.standing,
         Standing::Works | Standing::NotBuilt { .. } | Standing::GoesWith(_)
     )
 }
 
-fn matters(key: &Key, value: &Value) -> bool {
+pub(super) fn matters(key: &Key, value: &Value) -> bool {
     !key.default
         .and_then(|text| read(key.form, text).ok())
         .is_some_and(|default| default == *value)

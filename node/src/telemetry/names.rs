@@ -65,6 +65,7 @@ pub(crate) const QUOTA_ORPHAN_BYTES: &str = "s3o_quota_orphan_bytes";
 pub(crate) const BACKEND_REPLICAS: &str = "s3o_backend_replicas";
 pub(crate) const BACKEND_GARBAGE: &str = "s3o_backend_garbage";
 pub(crate) const CLEANUP_QUEUE_DEPTH: &str = "s3o_cleanup_queue_depth";
+pub(crate) const CONFIG_DRIFT: &str = "s3o_config_drift";
 pub(crate) const CLEANUP_QUEUE_PROCESSED: &str = "s3o_cleanup_queue_processed_total";
 pub(crate) const ENCRYPTION_OPERATIONS: &str = "s3o_encryption_operations_total";
 pub(crate) const ENCRYPTION_ERRORS: &str = "s3o_encryption_errors_total";
@@ -313,6 +314,11 @@ pub const CATALOGUE: &[Metric] = &[
         "s3o_job_failures_total",
         &["job"],
         "Rounds of background jobs that failed; the next round tries again.",
+    ),
+    gauge(
+        CONFIG_DRIFT,
+        &[],
+        "Nodes whose configuration file says otherwise than the settings of the cluster.",
     ),
     counter(
         "s3o_sessions_replaced_total",

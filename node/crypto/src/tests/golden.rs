@@ -322,6 +322,7 @@ fn cluster_secret_vectors() -> Value {
         (Purpose::Backups, "backups"),
         (Purpose::SessionTokens, "session-tokens"),
         (Purpose::JoinTokens, "join-tokens"),
+        (Purpose::Settings, "settings"),
     ]
     .map(|(purpose, name)| {
         let salt = *bytes32(name).first_chunk().unwrap();

@@ -15,14 +15,15 @@ use std::time::Duration;
 
 use raft_types::InvalidName;
 
+use super::Config;
 use super::cluster::{
     ClusterSettings, GarbageSettings, ReplicationSettings, RoutingStrategy, SessionSettings, UploadSettings,
 };
+use super::document::document;
 use super::forms::is_host_name;
 use super::problem::{Problem, Warning};
 use super::statement::statement;
 use super::tree::Section;
-use super::{Config, NodeConfig};
 
 /// What the rules found.
 #[derive(Default)]
@@ -49,16 +50,39 @@ impl Findings {
 pub(super) fn build(root: &Section) -> (Option<Config>, Vec<Problem>, Vec<Warning>) {
     let mut findings = Findings::default();
     let node = node::build(root, &mut findings);
-    let cluster = cluster(root, node.as_ref(), &mut findings);
+    let here = Here {
+        reserved: node::reserved_bucket_names(root),
+        has_master_key: node.as_ref().is_some_and(|node| node.master_key.is_some()),
+    };
+    let cluster = cluster(root, &here, &mut findings);
     let config = node.map(|node| Config { node, cluster });
     (config, findings.problems, findings.warnings)
 }
 
-fn cluster(root: &Section, node: Option<&NodeConfig>, findings: &mut Findings) -> ClusterSettings {
+/// Builds what every node must agree on, from what the cluster keeps of it. Whether it fits this node
+/// shows where it is used.
+pub(super) fn settings(root: &Section) -> (ClusterSettings, Vec<Problem>) {
+    let mut findings = Findings::default();
+    let anywhere = Here {
+        reserved: Vec::new(),
+        has_master_key: true,
+    };
+    let settings = cluster(root, &anywhere, &mut findings);
+    (settings, findings.problems)
+}
+
+/// What of a node bears on the settings in its file.
+struct Here {
+    /// Names that no bucket may bear here.
+    reserved: Vec<String>,
+    /// Whether it has a master key.
+    has_master_key: bool,
+}
+
+fn cluster(root: &Section, here: &Here, findings: &mut Findings) -> ClusterSettings {
     let server = root.section("server");
     let replication = root.section("replication");
-    let reserved = node::reserved_bucket_names(root);
-    let (buckets, users) = access::build(root, &reserved, findings);
+    let (buckets, users) = access::build(root, &here.reserved, findings);
     let factor = replication
         .count("factor")
         .and_then(|factor| u32::try_from(factor).ok())
@@ -78,7 +102,7 @@ fn cluster(root: &Section, node: Option<&NodeConfig>, findings: &mut Findings) -
         users,
         backends: storage::backends(root, findings),
         routing: routing(root, findings),
-        encryption: storage::encryption(root, node.is_some_and(|node| node.master_key.is_some()), findings),
+        encryption: storage::encryption(root, here.has_master_key, findings),
         replication: ReplicationSettings {
             factor,
             write_copies: replication
@@ -102,6 +126,7 @@ fn cluster(root: &Section, node: Option<&NodeConfig>, findings: &mut Findings) -
             completed_retention: completed_retention(root),
         },
         statement: statement(root),
+        document: document(root),
     }
 }
 

@@ -225,3 +225,66 @@ fn the_fingerprint_tells_every_cluster_wide_difference() {
         assert!(!prints[..index].contains(print), "{}", variants[index]);
     }
 }
+
+/// Everything cluster-wide that can be given, with texts that YAML could take for something else.
+const EVERYTHING: &str = r#"
+server: {max_object_size: 4GiB, region: eu, domain: S3.Example.com, backend_timeout: 90s}
+buckets:
+  - name: photos
+    credentials:
+      - {access_key_id: "no", secret_access_key: "with: colon # and $$ sign"}
+      - {access_key_id: "0123", secret_access_key: "quote\" and \\ and 'tick'"}
+  - {name: empty}
+users:
+  - {access_key: all, secret_key: secret-1, allowed_buckets: ['*']}
+  - {name: second, access_key: two, secret_key: "~", allowed_buckets: [photos, 'empty'], create_buckets: true}
+backends:
+  - {name: disk, type: fs, path: /srv/holdfast, shared: true}
+  - {name: memory, type: memory}
+encryption: {enabled: false, chunk_size: 1MiB}
+garbage: {min_age: 1s, max_age: 2h, interval: 50ms}
+sessions: {silent_after: 2h, epoch_max_age: 3h, epoch_max_attempts: 77, epoch_close_timeout: 4h, second_sweep_after: 5h}
+uploads: {completed_retention: 30h}
+"#;
+
+#[test]
+fn the_settings_that_a_cluster_keeps_read_back_as_they_were() {
+    for yaml in [MINIMAL, EVERYTHING] {
+        let given = load(yaml).unwrap_or_else(|problems| panic!("{problems}"));
+        let given = given.config.cluster;
+        let kept = std::str::from_utf8(given.document()).unwrap();
+        let read = ClusterSettings::read(kept).unwrap_or_else(|problems| panic!("{problems}\n{kept}"));
+        assert_eq!(format!("{read:?}"), format!("{given:?}"), "{kept}");
+        let print = |settings: &ClusterSettings| settings.fingerprint(|text| Sha256::digest(text).into());
+        assert_eq!(print(&read), print(&given), "{kept}");
+        let secrets = |settings: &ClusterSettings| {
+            let of_buckets = settings
+                .buckets
+                .iter()
+                .flat_map(|bucket| bucket.credentials.clone());
+            let of_users = settings.users.iter().map(|user| user.credential.clone());
+            let all = of_buckets.chain(of_users);
+            all.map(|key| key.secret_access_key.expose().to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(secrets(&read), secrets(&given));
+        assert_eq!(read.document(), given.document());
+    }
+}
+
+#[test]
+fn what_a_node_says_of_itself_is_not_part_of_what_the_cluster_keeps() {
+    let yaml = format!("{MINIMAL}data_dir: /elsewhere\nnode_name: other\nserver: {{listen_addr: ':1'}}\n");
+    let loaded = load(&yaml).unwrap_or_else(|problems| panic!("{problems}"));
+    let kept = std::str::from_utf8(loaded.config.cluster.document()).unwrap();
+    for word in ["elsewhere", "other", "listen"] {
+        assert!(!kept.contains(word), "{kept}");
+    }
+}
+
+#[test]
+fn settings_that_this_release_does_not_understand_are_refused_by_name() {
+    let refused = ClusterSettings::read("backends: [{name: disk, path: /srv/holdfast}]\nfuture_key: 1\n");
+    let problems = refused.map(|_| ()).unwrap_err().to_string();
+    assert!(problems.contains("future_key"), "{problems}");
+}

@@ -11,8 +11,8 @@ use raft_machine::queries;
 use raft_types::records::BackendState;
 use raft_types::{BackendName, BackendNonce};
 
-use super::Attacher;
-use super::backends::AttachError;
+use crate::assembly::Attacher;
+use crate::assembly::backends::AttachError;
 use crate::replicas::Backends;
 use crate::testing::{Fate, World};
 
