@@ -339,7 +339,7 @@ async fn every_request_is_told_to_the_observer_once_it_is_over() {
     );
     assert_eq!(
         (house.records.last().ending, house.records.count()),
-        (Ending::Aborted, 6)
+        (Ending::Aborted, 7)
     );
 }
 

@@ -25,7 +25,7 @@ fn bob() -> ClusterSettings {
 }
 
 fn eve() -> ClusterSettings {
-    file("{access_key: eve, secret_key: secret-of-eve}")
+    file("{access_key: eve, secret_key: secret-of-eve, create_buckets: true}")
 }
 
 fn secret(seed: u64) -> ClusterSecret {

@@ -237,7 +237,7 @@ buckets:
   - {name: empty}
 users:
   - {access_key: all, secret_key: secret-1, allowed_buckets: ['*']}
-  - {name: second, access_key: two, secret_key: "~", allowed_buckets: [photos, 'empty'], create_buckets: true}
+  - {name: second, access_key: two, secret_key: "12345678", allowed_buckets: [photos, 'empty'], create_buckets: true}
 backends:
   - {name: disk, type: fs, path: /srv/holdfast, shared: true}
   - {name: memory, type: memory}
