@@ -243,7 +243,7 @@ backends:
   - {name: memory, type: memory}
 encryption: {enabled: false, chunk_size: 1MiB}
 garbage: {min_age: 1s, max_age: 2h, interval: 50ms}
-sessions: {silent_after: 2h, epoch_max_age: 3h, epoch_max_attempts: 77, epoch_close_timeout: 4h, second_sweep_after: 5h}
+sessions: {epoch_max_age: 3h, epoch_max_attempts: 77, epoch_close_timeout: 4h, second_sweep_after: 5h}
 uploads: {completed_retention: 30h}
 "#;
 
