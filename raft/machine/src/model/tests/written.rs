@@ -220,7 +220,7 @@ impl History {
             etag: ETag::of_parts([5; 16], numbers.len() as u16),
             checksums: vec![checksum],
             conditions,
-            kept_millis: [0, 1, COMPLETION_KEPT_MILLIS / 2][dice.below(3) as usize],
+            kept_millis: [0, 1, COMPLETION_KEPT_MILLIS / 2][dice.below(3)],
         })
     }
 }
